@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// npm run bench: the benchmarks, with the release addon. They compile their own yardsticks.
+import path from 'node:path';
+import { jsDirectory } from '../setup/files.mjs';
+import { setUp } from '../setup/index.mjs';
+import { passThrough } from '../setup/processes.mjs';
+
+export async function run(args) {
+  await setUp({ native: ['rpma'], js: true, optional: ['libpmem1'] });
+  const program = path.join(jsDirectory, 'test/bench/main.js');
+  return passThrough(process.execPath, ['--enable-source-maps', program, ...args]);
+}
