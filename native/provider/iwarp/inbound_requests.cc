@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See inbound_requests.h.
+#include "provider/iwarp/inbound_requests.h"
+
+#include <atomic>
+
+#include "core/assert.h"
+#include "memory/guarded_copy.h"
+
+namespace rpma::iwarp {
+
+InboundRequests::InboundRequests(std::uint32_t capacity, std::weak_ptr<InboundHost> host,
+                                 std::shared_ptr<ProgressThread> progress,
+                                 std::shared_ptr<memory::PersistService> persist)
+    : host_(std::move(host)),
+      progress_(std::move(progress)),
+      persist_(std::move(persist)),
+      inbound_reads_(capacity),
+      slots_(capacity + kBegunMax) {}
+
+bool InboundRequests::push(InboundRequest request) {
+  const std::lock_guard lock(mutex_);
+  if (cleared_) return true;
+  // What is begun may be on the wire already, and its answer may have let the other side ask again
+  // before we came to count it as answered.
+  if (tail_ - begun_ >= inbound_reads_ || tail_ - head_ >= slots_.size()) return false;
+  slot(tail_) = std::move(request);
+  ++tail_;
+  return true;
+}
+
+bool InboundRequests::advance() {
+  const std::lock_guard lock(mutex_);
+  bool ready = false;
+  while (!cleared_ && !persisting_ && executed_ != tail_) {
+    if (!execute(slot(executed_))) break;
+    ++executed_;
+    ready = true;
+  }
+  return ready;
+}
+
+bool InboundRequests::execute(InboundRequest& request) {
+  if (!request.persist.empty()) return start_persist(request);
+  if (request.kind == InboundRequest::Kind::AtomicWrite) {
+    const std::uint8_t(&value)[8] = *reinterpret_cast<const std::uint8_t(*)[8]>(
+        request.value.data());
+    if (!memory::store_atomic_write(request.data, value, request.use->guarded())) {
+      request.use->poison();
+      request.status = abi::ExtensionStatus::RemoteOperation;
+      request.error = EFAULT;
+    }
+    return true;
+  }
+  // A visibility flush: everything earlier was stored by threads that held the driver's lock before us.
+  if (request.kind == InboundRequest::Kind::Flush) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  return true;
+}
+
+bool InboundRequests::start_persist(InboundRequest& request) {
+  persisting_ = true;
+  submit_next_range(request);
+  return false;
+}
+
+void InboundRequests::submit_next_range(InboundRequest& request) {
+  const PersistRange range = request.persist.back();
+  request.persist.pop_back();
+  const std::uint64_t sequence = executed_;
+  const std::shared_ptr<InboundRequests> self = shared_from_this();
+  if (range.target->runs_inline()) {
+    // Processor instructions: in slices on the progress thread, which serves others in between.
+    progress_->post([self, sequence, range] {
+      self->slice(sequence, memory::PersistSlices(range.target, range.offset, range.length));
+    });
+    return;
+  }
+  const core::Status status =
+      persist_->submit(range.target, range.offset, range.length,
+                       [self, sequence](core::Status done) { self->persisted(sequence, done); });
+  if (!status.ok()) {
+    // Answered from a task, because the lock is held here.
+    progress_->post([self, sequence, status] { self->persisted(sequence, status); });
+  }
+}
+
+void InboundRequests::slice(std::uint64_t sequence, memory::PersistSlices slices) {
+  const core::Status status = slices.finished() ? core::Status::success() : slices.step();
+  if (!status.ok() || slices.finished()) return persisted(sequence, status);
+  const std::shared_ptr<InboundRequests> self = shared_from_this();
+  progress_->post([self, sequence, slices] { self->slice(sequence, slices); });
+}
+
+void InboundRequests::persisted(std::uint64_t sequence, const core::Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (cleared_) return;
+    RPMA_ASSERT(persisting_ && sequence == executed_);
+    InboundRequest& request = slot(sequence);
+    if (status.ok() && !request.persist.empty()) return submit_next_range(request);
+    persisting_ = false;
+    if (!status.ok()) {
+      request.persist.clear();
+      request.status = abi::ExtensionStatus::RemoteOperation;
+      request.durability = abi::Durability::None;
+      request.error = status.sys_errno != 0 ? status.sys_errno : EIO;
+    }
+    ++executed_;
+  }
+  advance();
+  if (const std::shared_ptr<InboundHost> host = host_.lock()) host->inbound_ready();
+}
+
+InboundRequest* InboundRequests::begin_answer() {
+  const std::lock_guard lock(mutex_);
+  return begun_ == executed_ ? nullptr : &slot(begun_++);
+}
+
+bool InboundRequests::has_answer() const {
+  const std::lock_guard lock(mutex_);
+  return begun_ != executed_;
+}
+
+bool InboundRequests::answered() {
+  const std::lock_guard lock(mutex_);
+  if (head_ == begun_) return false;  // cleared meanwhile
+  InboundRequest& done = slot(head_);
+  const bool failed = done.status != abi::ExtensionStatus::Success;
+  done = InboundRequest{};
+  ++head_;
+  return failed;
+}
+
+bool InboundRequests::empty() const {
+  const std::lock_guard lock(mutex_);
+  return head_ == tail_;
+}
+
+bool InboundRequests::uses(const memory::Region* region) const {
+  const std::lock_guard lock(mutex_);
+  for (std::uint64_t sequence = head_; sequence != tail_; ++sequence) {
+    if (slots_[sequence % slots_.size()].use.region().get() == region) return true;
+  }
+  return false;
+}
+
+void InboundRequests::clear() {
+  const std::lock_guard lock(mutex_);
+  cleared_ = true;
+  for (std::uint64_t sequence = head_; sequence != tail_; ++sequence) slot(sequence) = {};
+  head_ = begun_ = executed_ = tail_;
+}
+
+}  // namespace rpma::iwarp

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The last moments of a socket whose connection has ended for the program: what is still to be said is
+// written, FIN is sent, and the other side's FIN is awaited for a bounded time, so that unread input does
+// not make the kernel destroy our last words with a reset. On the progress thread; owns the socket.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "provider/iwarp/progress_thread.h"
+
+namespace rpma::iwarp {
+
+class Linger final : public SocketHandler, public std::enable_shared_from_this<Linger> {
+ public:
+  static void start(std::shared_ptr<ProgressThread> progress, Socket socket,
+                    std::vector<std::byte> last_words);
+  Linger(std::shared_ptr<ProgressThread> progress, Socket socket, std::vector<std::byte> last_words);
+  void on_ready(std::uint32_t events) override;
+
+ private:
+  void begin();
+  bool write();
+  void finish();
+
+  const std::shared_ptr<ProgressThread> progress_;
+  Socket socket_;
+  std::vector<std::byte> left_;
+  std::size_t written_ = 0;
+  std::uint64_t id_ = 0;
+  ProgressThread::TimerId timer_ = 0;
+};
+
+}  // namespace rpma::iwarp

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See listener.h.
+#include "provider/iwarp/listener.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "core/clock.h"
+#include "core/counters.h"
+
+namespace rpma::iwarp {
+namespace {
+
+constexpr std::uint64_t kUnit = core::kNanosecondsPerMillisecond;
+constexpr int kAcceptsInRow = 16;
+
+}  // namespace
+
+// ---- Listener ----------------------------------------------------------------------------------
+
+Result<std::shared_ptr<Listener>> Listener::open(std::shared_ptr<DeviceContext> context,
+                                                 const provider::Address& at,
+                                                 const provider::ListenLimits& limits) {
+  Result<Socket> socket = listen_on(at, limits.backlog);
+  if (!socket.ok()) return socket.status();
+  auto listener = std::make_shared<Listener>(context, std::move(socket).value(), limits);
+  const Status status =
+      context->progress->add(listener->id_, listener->socket_.fd(), EPOLLIN, listener);
+  if (!status.ok()) return status;
+  return listener;
+}
+
+Listener::Listener(std::shared_ptr<DeviceContext> context, Socket socket,
+                   const provider::ListenLimits& limits)
+    : context_(std::move(context)),
+      limits_(limits),
+      id_(context_->progress->next_id()),
+      address_(local_address_of(socket.fd())),
+      socket_(std::move(socket)) {}
+
+Listener::~Listener() = default;
+
+std::shared_ptr<provider::IncomingRequest> Listener::next() {
+  std::shared_ptr<IncomingRequest> request;
+  bool again = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (requests_.empty()) return nullptr;
+    request = std::move(requests_.front());
+    requests_.pop_front();
+    again = !watched_ && socket_.open() && requests_.size() + 1 == limits_.unfetched_requests;
+  }
+  if (again) {
+    context_->progress->post([self = shared_from_this()] { self->listen_again(); });
+  }
+  return request;
+}
+
+void Listener::set_notify(provider::NotifyTarget target) {
+  bool pending = false;
+  {
+    const std::lock_guard lock(mutex_);
+    target_ = target;
+    pending = !requests_.empty();
+  }
+  if (pending) target.notify();
+}
+
+void Listener::close() {
+  std::deque<std::shared_ptr<IncomingRequest>> unfetched;
+  Socket socket;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!socket_.open()) return;
+    socket = std::move(socket_);
+    unfetched.swap(requests_);
+  }
+  context_->progress->remove(id_, socket.fd());
+  socket.close();
+  context_->progress->post([self = shared_from_this()] {
+    const std::set<std::shared_ptr<PendingSetup>> setups = self->setups_;
+    for (const std::shared_ptr<PendingSetup>& setup : setups) self->drop(setup);
+  });
+  for (const std::shared_ptr<IncomingRequest>& request : unfetched) {
+    static_cast<void>(request->reject({}));
+  }
+}
+
+void Listener::on_ready(std::uint32_t) {
+  for (int i = 0; i < kAcceptsInRow; ++i) {
+    provider::Address remote;
+    Result<Socket> accepted = Socket();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!socket_.open() || !watched_) return;
+      accepted = accept_from(socket_.fd(), &remote);
+    }
+    if (!accepted.ok()) {
+      const int error = accepted.status().sys_errno;
+      // Out of descriptors or memory: the pending connection stays in the backlog; try later.
+      if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
+        core::count(core::counters().accept_pauses);
+        pause(abi::kAcceptPauseMs);
+        return;
+      }
+      continue;  // one connection died in the backlog; the next may live
+    }
+    if (!accepted->open()) return;
+    accept_one(std::move(accepted).value(), remote);
+  }
+}
+
+bool Listener::admit(const provider::Address& remote) {
+  if (setups_.size() >= limits_.pending_setups) return false;
+  if (places_->connections.load() + setups_.size() >= limits_.connections) return false;
+  if (is_loopback(remote)) return true;
+  const auto found = setups_by_address_.find(remote.host);
+  return found == setups_by_address_.end() || found->second < limits_.pending_setups_per_address;
+}
+
+void Listener::accept_one(Socket socket, const provider::Address& remote) {
+  if (!admit(remote)) {
+    core::count(core::counters().setups_refused);
+    return;  // the newest is closed
+  }
+  auto setup = std::make_shared<PendingSetup>(weak_from_this(), std::move(socket), remote);
+  setup->id = context_->progress->next_id();
+  if (!context_->progress->add(setup->id, setup->socket.fd(), EPOLLIN, setup).ok()) return;
+  setup->timer = context_->progress->add_timer(
+      core::now_ns() + abi::kSetupTimeoutMs * kUnit,
+      [weak = weak_from_this(), weak_setup = std::weak_ptr(setup)] {
+        const auto self = weak.lock();
+        const auto late = weak_setup.lock();
+        if (self && late) self->drop(late);
+      });
+  setups_.insert(setup);
+  ++setups_by_address_[remote.host];
+}
+
+void Listener::drop(const std::shared_ptr<PendingSetup>& setup) {
+  if (setups_.erase(setup) == 0) return;
+  const auto found = setups_by_address_.find(setup->remote.host);
+  if (--found->second == 0) setups_by_address_.erase(found);
+  context_->progress->cancel_timer(setup->timer);
+  if (setup->socket.open()) {
+    context_->progress->remove(setup->id, setup->socket.fd());
+    setup->socket.close();
+  }
+}
+
+void Listener::read_request(const std::shared_ptr<PendingSetup>& setup) {
+  // One byte more than a frame may have: what follows a Request before its Reply is a violation.
+  std::array<std::byte, kSetupFrameBytesMax + 1> chunk;
+  const std::size_t room = chunk.size() - setup->input.size();
+  const ssize_t count = ::recv(setup->socket.fd(), chunk.data(), room, MSG_DONTWAIT);
+  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (count <= 0) return drop(setup);
+  setup->input.insert(setup->input.end(), chunk.begin(), chunk.begin() + count);
+  const SetupParse parse = parse_setup(setup->input, SetupKind::kRequest);
+  if (parse.state == ParseState::kNeedMore) return;
+  if (parse.state == ParseState::kFault || setup->input.size() > parse.frame.frame_bytes) {
+    return drop(setup);
+  }
+  request_complete(setup, parse.frame);
+}
+
+void Listener::request_complete(const std::shared_ptr<PendingSetup>& setup,
+                                const SetupFrame& frame) {
+  const bool markers = frame.markers;
+  context_->progress->remove(setup->id, setup->socket.fd());
+  const bool full_places = places_->connections.load() >= limits_.connections;
+  auto request = std::make_shared<IncomingRequest>(context_, std::move(setup->socket),
+                                                   std::move(setup->input), places_);
+  drop(setup);
+  if (markers || full_places) {
+    if (full_places) core::count(core::counters().connections_refused);
+    static_cast<void>(request->reject({}));
+    return;
+  }
+  provider::NotifyTarget target;
+  bool full = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!socket_.open()) return;  // closed meanwhile: dropping the request rejects it
+    requests_.push_back(std::move(request));
+    full = requests_.size() >= limits_.unfetched_requests;
+    target = target_;
+  }
+  if (full) pause(0);
+  target.notify();
+}
+
+/** Stops accepting: for a time, or until a request is fetched when it is 0. */
+void Listener::pause(std::uint64_t milliseconds) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!watched_ || !socket_.open()) return;
+    watched_ = false;
+    context_->progress->suspend(socket_.fd());
+  }
+  if (milliseconds == 0) return;
+  context_->progress->add_timer(core::now_ns() + milliseconds * kUnit, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->listen_again();
+  });
+}
+
+void Listener::listen_again() {
+  const std::lock_guard lock(mutex_);
+  if (watched_ || !socket_.open() || requests_.size() >= limits_.unfetched_requests) return;
+  watched_ = context_->progress->resume(id_, socket_.fd(), EPOLLIN).ok();
+}
+
+// ---- PendingSetup ------------------------------------------------------------------------------
+
+PendingSetup::PendingSetup(std::weak_ptr<Listener> owner, Socket accepted, provider::Address from)
+    : listener(std::move(owner)), socket(std::move(accepted)), remote(std::move(from)) {}
+
+void PendingSetup::on_ready(std::uint32_t) {
+  const std::shared_ptr<Listener> owner = listener.lock();
+  if (!owner || !socket.open()) return;
+  owner->read_request(shared_from_this());
+}
+
+}  // namespace rpma::iwarp

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See queue_pair.h. What the program calls: posting, state, events.
+#include "provider/iwarp/queue_pair.h"
+
+#include "provider/iwarp/connector.h"
+#include "provider/iwarp/extension.h"
+
+namespace rpma::iwarp {
+namespace {
+
+// Process-wide, so that a thread may watch the sockets of several devices in one epoll set by number.
+std::uint32_t next_number() {
+  static std::atomic<std::uint32_t> last{0};
+  std::uint32_t number = 0;
+  while (number == 0) number = (last.fetch_add(1) + 1) & 0x00FF'FFFFU;
+  return number;
+}
+
+std::shared_ptr<CompletionQueue> iwarp_queue(
+    const std::shared_ptr<provider::CompletionQueue>& queue) {
+  return std::static_pointer_cast<CompletionQueue>(queue);
+}
+
+}  // namespace
+
+std::uint16_t offered_capabilities(const provider::QueuePairConfig& config) {
+  std::uint16_t capabilities = kCapabilityFlush | kCapabilityAtomicWrite;
+  if (config.crc != 0) capabilities |= kCapabilityCrc;
+  return capabilities;
+}
+
+std::shared_ptr<QueuePair> QueuePair::create(std::shared_ptr<DeviceContext> context,
+                                             const provider::QueuePairConfig& config) {
+  auto queue_pair = std::make_shared<QueuePair>(std::move(context), config);
+  const std::uint32_t sends = config.send_queue_size;
+  const std::uint32_t receives = config.receive_queue_size;
+  if (queue_pair->send_completions_ == queue_pair->receive_completions_) {
+    queue_pair->send_completions_->attach(queue_pair, sends + receives);
+  } else {
+    queue_pair->send_completions_->attach(queue_pair, sends);
+    queue_pair->receive_completions_->attach(queue_pair, receives);
+  }
+  queue_pair->context_->remember(queue_pair);
+  return queue_pair;
+}
+
+QueuePair::QueuePair(std::shared_ptr<DeviceContext> context,
+                     const provider::QueuePairConfig& config)
+    : context_(std::move(context)),
+      config_(config),
+      number_(next_number()),
+      id_(context_->progress->next_id()),
+      send_completions_(iwarp_queue(config.send_completions)),
+      receive_completions_(config.receive_completions ? iwarp_queue(config.receive_completions)
+                                                      : send_completions_),
+      credits_(std::make_shared<Credits>()),
+      sends_(config.send_queue_size, number_, send_completions_, credits_),
+      receives_(config.receive_queue_size, number_, receive_completions_, credits_),
+      receiver_(context_->buffers, *this),
+      transmitter_(context_->buffers, sends_) {}
+
+QueuePair::~QueuePair() {
+  // Dropped without an end, as a request that was never used: nobody is left to be told.
+  send_completions_->detach(this);
+  receive_completions_->detach(this);
+}
+
+Status QueuePair::post_send(const provider::WorkRequest& request) {
+  const abi::ConnectionState now = state_.load();
+  if (now == abi::ConnectionState::Closed || ending_.load()) {
+    return Status::failure(abi::Code::Closed, "the connection has ended");
+  }
+  if (now != abi::ConnectionState::Established) {
+    return Status::failure(abi::Code::State, now == abi::ConnectionState::Connecting
+                                                 ? "the connection is not established yet"
+                                                 : "the connection is closing");
+  }
+  const bool answered = request.carrier == abi::Operation::Read ||
+                        request.carrier == abi::Operation::Flush ||
+                        request.carrier == abi::Operation::AtomicWrite;
+  if (answered && negotiated_.outbound_reads == 0) {
+    return Status::failure(abi::Code::NotSupported,
+                           "the connection was set up without outbound reads (ORD 0)");
+  }
+  return sends_.push(request);
+}
+
+void QueuePair::kick() { pump(abi::kInlineSendBytes); }
+
+Status QueuePair::post_receive(const provider::WorkRequest& request) {
+  if (state_.load() == abi::ConnectionState::Closed || ending_.load()) {
+    return Status::failure(abi::Code::Closed, "the connection has ended");
+  }
+  const Status status = receives_.push(request);
+  // A message may wait for this receive. The flag is set before the queue is found empty for the last
+  // time, so either we see it or the driver sees the receive.
+  if (status.ok() && has_parked_.load()) serve();
+  return status;
+}
+
+Status QueuePair::connect(const provider::Address& to, std::vector<std::uint8_t> private_data) {
+  {
+    const std::lock_guard lock(driver_mutex_);
+    remote_ = to;
+  }
+  arm_timer(&setup_timer_, config_.connect_timeout_ms, &QueuePair::setup_expired);
+  return Connector::start(shared_from_this(), to, std::move(private_data));
+}
+
+provider::Capabilities QueuePair::capabilities() const {
+  const std::uint16_t agreed = agreed_.load();
+  provider::Capabilities capabilities;
+  capabilities.native_flush = (agreed & kCapabilityFlush) != 0;
+  capabilities.persistent_flush = capabilities.native_flush;
+  capabilities.native_atomic_write = (agreed & kCapabilityAtomicWrite) != 0;
+  capabilities.background_progress = true;
+  capabilities.max_message_bytes = abi::kMessageBytesMax;
+  capabilities.max_private_data_bytes = abi::kPrivateDataBytes;
+  capabilities.max_queue_entries = abi::kQueueSizeMax;
+  return capabilities;
+}
+
+provider::Address QueuePair::local_address() const {
+  const std::lock_guard lock(driver_mutex_);
+  return local_;
+}
+
+provider::Address QueuePair::remote_address() const {
+  const std::lock_guard lock(driver_mutex_);
+  return remote_;
+}
+
+std::optional<provider::Event> QueuePair::next_event() {
+  const std::lock_guard lock(event_mutex_);
+  if (events_.empty()) return std::nullopt;
+  provider::Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+void QueuePair::set_notify(provider::NotifyTarget target) {
+  bool pending = false;
+  {
+    const std::lock_guard lock(event_mutex_);
+    target_ = target;
+    pending = !events_.empty();
+  }
+  if (pending) target.notify();
+}
+
+void QueuePair::publish(provider::Event event) {
+  provider::NotifyTarget target;
+  {
+    const std::lock_guard lock(event_mutex_);
+    events_.push_back(std::move(event));
+    target = target_;
+  }
+  target.notify();
+}
+
+void QueuePair::disconnect(std::uint64_t timeout_ms) {
+  abi::ConnectionState expected = abi::ConnectionState::Established;
+  if (!state_.compare_exchange_strong(expected, abi::ConnectionState::Closing)) {
+    if (expected == abi::ConnectionState::Connecting) {
+      abort(Status::failure(abi::Code::Closed, "closed before it was established"));
+    }
+    return;
+  }
+  arm_timer(&close_timer_, timeout_ms, &QueuePair::close_expired);
+  pump(abi::kInlineSendBytes);
+  check_close();
+}
+
+void QueuePair::abort(Status reason) {
+  EndReason end_reason;
+  end_reason.event = abi::ConnectionEvent::Closed;
+  end_reason.cause = reason;
+  end_reason.reset = true;
+  end(std::move(end_reason));
+}
+
+}  // namespace rpma::iwarp

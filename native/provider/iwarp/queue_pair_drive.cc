@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See queue_pair.h. Who drives the connection, when it sends, and what its socket is watched for.
+#include <sys/epoll.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "provider/iwarp/queue_pair.h"
+
+namespace rpma::iwarp {
+
+// ---- Receiving ---------------------------------------------------------------------------------
+
+/** Serves the receive side, or leaves word for the thread that does so now. Any thread. */
+void QueuePair::serve() {
+  serve_requested_.store(true);
+  while (serve_requested_.load() && serve_mutex_.try_lock()) {
+    serve_requested_.store(false);
+    serve_locked();
+    serve_mutex_.unlock();
+  }
+}
+
+void QueuePair::serve_locked() {
+  if (ending_.load() || state_.load() == abi::ConnectionState::Closed || !socket_.open()) return;
+  if (!replay_parked()) return;
+  if (leftover_) {
+    if (parked_.empty()) after_receive(Receiver::Outcome::Ended);
+    return;
+  }
+  // Set again by the next frame that finds no receive.
+  const bool waited = parked_.empty() && has_parked_.exchange(false);
+  const Receiver::Outcome outcome =
+      receiver_.run(socket_.fd(), abi::kDriveFrames, abi::kDriveBytes);
+  if (waited) restart_parked_timer();
+  after_receive(outcome);
+  if (inbound_ && !ending_.load()) inbound_->advance();
+}
+
+/** Gives parked frames a second chance; false when the connection ends by one of them. */
+bool QueuePair::replay_parked() {
+  while (!parked_.empty()) {
+    const std::vector<std::byte>& fpdu = parked_.front();
+    // It passed every check when it came in; only its place in memory was missing.
+    const SegmentParse parse = parse_segment(fpdu, agreed_.load() != 0 ? kExtendedOpcodes
+                                                                       : kPlainOpcodes);
+    const Verdict verdict = request_frame(parse.segment, fpdu);
+    if (verdict.kind == Verdict::Kind::Stall) return true;
+    if (verdict.kind == Verdict::Kind::Fail) {
+      EndReason reason = receive_failure();
+      reason.terminate = verdict.cause;
+      end(std::move(reason));
+      return false;
+    }
+    const bool message = parse.segment.opcode == Opcode::kSend && parse.segment.last;
+    parked_bytes_ -= fpdu.size();
+    parked_.pop_front();
+    if (message) {
+      --parked_messages_;
+      restart_parked_timer();
+    }
+  }
+  return true;
+}
+
+/** Each message has its own time to wait for a receive: it starts anew when the one before is taken. */
+void QueuePair::restart_parked_timer() {
+  if (config_.receiver_not_ready_timeout_ms < 0) return;
+  cancel_timer(&parked_timer_);
+  if (has_parked_.load()) {
+    arm_timer(&parked_timer_, static_cast<std::uint64_t>(config_.receiver_not_ready_timeout_ms),
+              &QueuePair::receiver_not_ready);
+  }
+}
+
+void QueuePair::after_receive(Receiver::Outcome outcome) {
+  bool stalled = false;
+  switch (outcome) {
+    case Receiver::Outcome::Drained:
+      break;
+    case Receiver::Outcome::Budget:
+      // What is already in staging raises no readiness: come back for it.
+      if (receiver_.has_frame()) {
+        context_->progress->post([weak = weak_from_this()] {
+          if (const auto self = weak.lock()) self->on_ready(0);
+        });
+      }
+      break;
+    case Receiver::Outcome::Stalled:
+      stalled = !ending_.load();
+      break;
+    case Receiver::Outcome::Ended: {
+      if (!parked_.empty()) {
+        // The sender left, but what it said before still waits for receives: a bounded time.
+        stalled = true;
+        if (!leftover_) {
+          leftover_ = true;
+          arm_timer(&close_timer_, config_.close_timeout_ms, &QueuePair::leftover_expired);
+        }
+        break;
+      }
+      EndReason reason = receive_failure();
+      if (receiver_.clean()) {
+        reason = EndReason{};
+        reason.event = abi::ConnectionEvent::Closed;
+      } else {
+        reason.cause.detail = "the stream ended inside a message";
+      }
+      end(std::move(reason));
+      return;
+    }
+    case Receiver::Outcome::Failed: {
+      EndReason reason = receive_failure();
+      reason.terminate = receiver_.cause();
+      end(std::move(reason));
+      return;
+    }
+  }
+  if (stalled_.exchange(stalled) != stalled) update_interest();
+}
+
+void QueuePair::on_ready(std::uint32_t events) {
+  if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 || events == 0) serve();
+  // A hang-up is noticed even while nothing is read.
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && stalled_.load()) {
+    EndReason reason;
+    reason.cause = lost(connect_outcome(socket_.fd()), "recv");
+    reason.status = abi::CompletionStatus::Retry;
+    end(std::move(reason));
+    return;
+  }
+  pump(abi::kDriveBytes);
+}
+
+/** A spinning progress thread looks by itself; it goes on while frames come. */
+void QueuePair::on_spin() {
+  if (driver_.load(std::memory_order_acquire) != kProgress || stalled_.load()) return;
+  const std::uint64_t before = receiver_.frames();
+  serve();
+  if (receiver_.frames() == before) return;
+  context_->progress->stay_active();
+  pump(abi::kDriveBytes);
+}
+
+// ---- Sending -----------------------------------------------------------------------------------
+
+/** Sends what is owed and posted, or leaves word for the thread that sends now. Any thread. */
+void QueuePair::pump(std::uint64_t budget_bytes) {
+  send_requested_.store(true);
+  while (send_requested_.load() && send_mutex_.try_lock()) {
+    send_requested_.store(false);
+    bool more = false;
+    if (gate_open_.load() && !ending_.load() && !fin_sent_.load() && socket_.open()) {
+      const Transmitter::Outcome outcome = transmitter_.run(socket_.fd(), budget_bytes);
+      more = outcome == Transmitter::Outcome::Blocked || outcome == Transmitter::Outcome::Budget;
+      if (outcome == Transmitter::Outcome::Failed) {
+        const Transmitter::Failure& failure = transmitter_.failure();
+        EndReason reason;
+        reason.status = abi::CompletionStatus::Retry;
+        reason.cause = lost(failure.error, failure.error != 0 ? "sendmsg" : nullptr);
+        if (failure.local) {
+          reason.status = abi::CompletionStatus::LocalProtection;
+          reason.terminate = Cause::kRdmapLocal;
+          reason.cause.detail = "the source memory is gone (a truncated file?)";
+        } else if (failure.answer) {
+          reason.terminate = Cause::kOperationStream;
+          reason.cause.detail = "a persist failed here";
+        }
+        end(std::move(reason));
+      }
+    }
+    if (wants_write_.exchange(more) != more) update_interest();
+    send_mutex_.unlock();
+  }
+  watch_peer();
+  if (state_.load() == abi::ConnectionState::Closing) check_close();
+}
+
+// ---- Who drives --------------------------------------------------------------------------------
+
+std::uint32_t QueuePair::interest() const {
+  std::uint32_t events = 0;
+  if (!stalled_.load()) events |= EPOLLIN;
+  if (wants_write_.load()) events |= EPOLLOUT;
+  return events;
+}
+
+void QueuePair::update_interest() {
+  const std::lock_guard lock(driver_mutex_);
+  const std::uint32_t wanted = interest();
+  if (!socket_.open() || wanted == applied_interest_) return;
+  applied_interest_ = wanted;
+  const int driver = driver_.load();
+  if (driver == kProgress) {
+    context_->progress->modify(id_, socket_.fd(), wanted);
+  } else if (driver >= 0) {
+    epoll_event event{};
+    event.events = wanted;
+    event.data.u64 = number_;
+    static_cast<void>(::epoll_ctl(driver, EPOLL_CTL_MOD, socket_.fd(), &event));
+  }
+}
+
+void QueuePair::take_over(int epoll_fd) {
+  last_drive_ns_.store(core::now_ns(), std::memory_order_relaxed);
+  if (driver_.load(std::memory_order_acquire) == epoll_fd) return;
+  const abi::ConnectionState now = state_.load();
+  if (now != abi::ConnectionState::Established && now != abi::ConnectionState::Closing) return;
+  const std::lock_guard lock(driver_mutex_);
+  const int before = driver_.load();
+  if (!socket_.open() || ending_.load() || before == epoll_fd) return;
+  const std::uint32_t wanted = interest();
+  if (epoll_fd >= 0) {
+    epoll_event event{};
+    event.events = wanted;
+    event.data.u64 = number_;
+    // Should it not fit into that set, the progress thread keeps it.
+    if (::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket_.fd(), &event) != 0) return;
+  }
+  if (before == kProgress) {
+    context_->progress->suspend(socket_.fd());
+    context_->progress->lend(weak_from_this());
+  } else if (before >= 0) {
+    static_cast<void>(::epoll_ctl(before, EPOLL_CTL_DEL, socket_.fd(), nullptr));
+  }
+  applied_interest_ = wanted;
+  driver_.store(epoll_fd, std::memory_order_release);
+}
+
+bool QueuePair::take_back(std::uint64_t now_ns) {
+  if (ending_.load()) return true;
+  // The driver may have driven after `now_ns` was read.
+  const std::uint64_t last = last_drive_ns_.load(std::memory_order_relaxed);
+  if (now_ns < last + abi::kTakeBackMs * kUnit) return false;
+  {
+    const std::lock_guard lock(driver_mutex_);
+    const int driver = driver_.load();
+    if (driver == kProgress || !socket_.open()) return true;
+    if (driver >= 0) {
+      static_cast<void>(::epoll_ctl(driver, EPOLL_CTL_DEL, socket_.fd(), nullptr));
+    }
+    applied_interest_ = interest();
+    driver_.store(kProgress, std::memory_order_release);
+    const Status status = context_->progress->resume(id_, socket_.fd(), applied_interest_);
+    if (!status.ok()) core::log(core::LogLevel::Warning, "take back: errno %d", status.sys_errno);
+  }
+  // A polled connection that wanted to send more was pumped by its poller: readiness takes over now.
+  return true;
+}
+
+void QueuePair::drive() {
+  if (driver_.load(std::memory_order_acquire) == kProgress) return;
+  last_drive_ns_.store(core::now_ns(), std::memory_order_relaxed);
+  serve();
+  pump(abi::kDriveBytes);
+}
+
+// ---- Is the other side alive? ------------------------------------------------------------------
+
+/** Starts the watch with the first bytes that need an acknowledgement; an idle connection has none. */
+void QueuePair::watch_peer() {
+  if (peer_watched_.load(std::memory_order_relaxed) || ending_.load()) return;
+  if (!gate_open_.load() || peer_watched_.exchange(true)) return;
+  const std::uint64_t step = config_.dead_peer_timeout_ms * kUnit / 8;
+  context_->progress->add_timer(core::now_ns() + step, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->check_peer();
+  });
+}
+
+/** On the progress thread, eight times a bound: dead is who sent no segment for the whole of it. */
+void QueuePair::check_peer() {
+  if (ending_.load() || !socket_.open()) return;
+  const TcpHealth health = tcp_health(socket_.fd());
+  const std::uint64_t now = core::now_ns();
+  if (health.known && health.waiting) {
+    const std::uint64_t life = now - std::uint64_t{health.silent_ms} * kUnit;
+    if (waiting_since_ns_ == 0) waiting_since_ns_ = now;
+    if (life > waiting_since_ns_) waiting_since_ns_ = life;
+    if (now - waiting_since_ns_ >= config_.dead_peer_timeout_ms * kUnit) {
+      EndReason reason;
+      reason.cause = lost(ETIMEDOUT, "sendmsg");
+      reason.cause.detail = "the other side acknowledged nothing for deadPeerTimeoutMs";
+      reason.status = abi::CompletionStatus::Retry;
+      reason.reset = true;
+      end(std::move(reason));
+      return;
+    }
+  } else {
+    waiting_since_ns_ = 0;
+  }
+  peer_watched_.store(false);
+  if (waiting_since_ns_ != 0 || !sends_.empty() || wants_write_.load()) watch_peer();
+}
+
+}  // namespace rpma::iwarp

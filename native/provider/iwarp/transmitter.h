@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The send side of a connection: turns posted operations and owed answers into frames, hands them to TCP
+// in one sendmsg a batch, and tells who is done. Without CRC, payload is sent from where it lies. With CRC
+// it is copied on the way to the checksum: others may write the memory that a Read names at any time, and
+// bytes that change between checksum and TCP would end the connection. Used under the queue pair's send
+// lock only. One message is finished before the next begins: messages never interleave.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "provider/iwarp/buffer_pool.h"
+#include "provider/iwarp/ddp.h"
+#include "provider/iwarp/inbound_requests.h"
+#include "provider/iwarp/mpa.h"
+#include "provider/iwarp/send_queue.h"
+
+namespace rpma::iwarp {
+
+class Transmitter {
+ public:
+  enum class Outcome : std::uint8_t {
+    Idle,     // nothing to send
+    Blocked,  // TCP takes no more
+    Budget,   // there is more, but the turn is over
+    Failed,   // see failure()
+  };
+  struct Failure {
+    int error = 0;        // errno of TCP, or 0
+    bool local = false;   // the source memory is gone
+    bool answer = false;  // an answer that reports a failed persist has left
+  };
+
+  Transmitter(BufferPool& pool, SendQueue& sends) : pool_(pool), sends_(sends) {}
+
+  /** Before the first run; crc and frame size again when a responder learns them from the hello. */
+  void configure(bool crc, std::uint32_t frame_bytes_max, InboundRequests* inbound);
+  /** The initiator's first frame; once, before anything else. */
+  void queue_hello(const Hello& hello);
+
+  Outcome run(int fd, std::uint64_t budget_bytes);
+  [[nodiscard]] const Failure& failure() const { return failure_; }
+  /** Nothing built is unsent and no message is half built. */
+  [[nodiscard]] bool idle() const { return count_ == 0 && current_.kind == Kind::None; }
+
+  /** What must still be written so that the stream ends on a frame's border: a copy. */
+  [[nodiscard]] std::vector<std::byte> rest_of_frame() const;
+  /** A Terminate, whole; empty when the cause is none. */
+  [[nodiscard]] std::vector<std::byte> terminate(Cause cause,
+                                                 std::span<const std::byte> fault) const;
+
+ private:
+  enum class Kind : std::uint8_t { None, Control, Send, Answer };
+  static constexpr std::size_t kWindow = 16;      // frames built ahead of TCP
+  static constexpr std::size_t kHeadBytes = 96;   // a header, or a whole small frame
+  static constexpr std::size_t kInlinePayload = kHeadBytes - kUntaggedHeaderBytes - kTrailerBytesMax;
+  static constexpr unsigned kAnswersInRow = 4;
+
+  struct Frame {
+    std::array<std::byte, kHeadBytes> head;
+    std::array<std::byte, 8> tail;
+    const std::byte* payload = nullptr;
+    std::uint32_t head_bytes = 0;
+    std::uint32_t payload_bytes = 0;
+    std::uint32_t tail_bytes = 0;
+    Kind owner = Kind::None;
+    bool last = false;
+    std::uint64_t sequence = 0;
+    [[nodiscard]] std::size_t size() const {
+      return std::size_t{head_bytes} + payload_bytes + tail_bytes;
+    }
+  };
+  /** The message being cut into frames. */
+  struct Message {
+    Kind kind = Kind::None;
+    SendSlot* slot = nullptr;
+    InboundRequest* answer = nullptr;
+    std::uint64_t offset = 0;
+    std::uint32_t sequence = 0;  // of an untagged message
+  };
+
+  bool choose();
+  bool has_room();
+  bool build();
+  bool build_send(Frame& frame);
+  bool build_write(Frame& frame);
+  bool build_request(Frame& frame);
+  bool build_answer(Frame& frame);
+  bool build_read_response(Frame& frame);
+  bool finish(Frame& frame, const std::byte* payload, std::size_t bytes, bool guarded);
+  void consume(std::size_t bytes);
+  void frame_sent(const Frame& frame);
+  Frame& frame(std::size_t index) { return window_[(first_ + index) % kWindow]; }
+
+  BufferPool& pool_;
+  SendQueue& sends_;
+  InboundRequests* inbound_ = nullptr;
+  bool crc_ = false;
+  std::size_t tagged_max_ = 0;
+  std::size_t untagged_max_ = 0;
+  std::uint32_t send_sequence_ = kFirstSequence;
+  std::uint32_t request_sequence_ = kFirstSequence;
+  std::uint32_t answer_sequence_ = kFirstSequence;
+  unsigned answers_in_row_ = 0;
+
+  std::array<Frame, kWindow> window_;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  std::size_t sent_ = 0;  // bytes of the first frame that TCP has
+  BufferPool::Buffer stage_;  // copies of payload under CRC; null while nothing is unsent
+  std::size_t staged_ = 0;
+  Message current_;
+  Failure failure_;
+};
+
+}  // namespace rpma::iwarp

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Seeded schedules: two threads of the program post random mixes on both ends of a connection, poll or
+// wait as they like, take the connection over and rest, and end it at a random point. Whatever happens,
+// every accepted operation has exactly one outcome (none for an on-error one that succeeds), completions
+// keep post order, and nothing lives on. RPMA_SEED repeats a run.
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "core/random.h"
+#include "test/engine.h"
+
+namespace rpma::test {
+namespace {
+
+constexpr std::uint32_t kAll = 0xDF;
+// Three areas, so that the program itself never races: what is sent and read by the other side, where our
+// own reads and receives go, and what the other side writes.
+constexpr std::size_t kMemory = 3 << 18;
+constexpr double kSinks = 1 << 18;
+constexpr double kWritten = 2 << 18;
+
+std::uint64_t seed() {
+  const char* chosen = std::getenv("RPMA_SEED");
+  return chosen != nullptr ? std::strtoull(chosen, nullptr, 10) : core::secure_u32();
+}
+
+/** One end: posts, collects and counts. */
+struct End {
+  std::shared_ptr<Bell> bell;
+  std::shared_ptr<rma::Connection> connection;
+  Memory memory;
+  Memory remote;
+  std::uint64_t seed = 0;
+  int operations = 0;
+  int stop_after = 0;  // ends the connection there; 0: leaves it to the other side
+  bool abrupt = false;
+  bool spins = false;  // polls instead of waiting
+
+  double next_id = 1;
+  std::vector<double> due;          // signalled sends without a completion, in post order
+  std::vector<double> silent;       // on-error ones
+  std::vector<double> receives;
+  std::string fault;
+
+  void collect() {
+    abi::Completion some[16];
+    const std::uint32_t got = connection->completion_queue()->poll(some, 16);
+    for (std::uint32_t i = 0; i < got; ++i) settle(some[i]);
+  }
+
+  void settle(const abi::Completion& completion) {
+    if (completion.operation == static_cast<std::uint8_t>(abi::Operation::Receive)) {
+      if (receives.empty() || receives.front() != completion.id) fault = "receive out of order";
+      else receives.erase(receives.begin());
+      return;
+    }
+    // An on-error one may stand before the next signalled one, and only if it failed.
+    const auto found = std::find(silent.begin(), silent.end(), completion.id);
+    if (found != silent.end()) {
+      if (completion.status == 0) fault = "an on-error success was reported";
+      silent.erase(found);
+      return;
+    }
+    if (due.empty() || due.front() != completion.id) fault = "completion out of order or double";
+    else due.erase(due.begin());
+  }
+
+  void post_one(core::SeededRandom& random) {
+    const auto kind = static_cast<abi::Operation>(1 + random.below(6));
+    const bool signalled = random.below(3) != 0 || kind == abi::Operation::Receive;
+    const std::uint64_t sizes[] = {0, 1, 8, 64, 1000, 70'000, 200'000};
+    double length = static_cast<double>(sizes[random.below(7)]);
+    if (kind == abi::Operation::Send || kind == abi::Operation::Receive) length = 64;
+    abi::Submission submission = operation(kind, next_id, length, signalled);
+    if (kind != abi::Operation::Send && kind != abi::Operation::Receive) {
+      const double area = kind == abi::Operation::Read ? 0 : kWritten;
+      submission = at(submission, *remote.region, area + static_cast<double>(random.below(1000) * 8));
+    }
+    if (kind == abi::Operation::Read || kind == abi::Operation::Receive) {
+      submission.local_offset = kSinks;
+    }
+    const bool local = kind != abi::Operation::Flush && kind != abi::Operation::AtomicWrite;
+    const core::Status status =
+        connection->post(submission, local ? memory.region : std::shared_ptr<memory::Region>());
+    if (!status.ok()) return;
+    if (kind == abi::Operation::Receive) receives.push_back(next_id);
+    else (signalled ? due : silent).push_back(next_id);
+    ++next_id;
+    if (random.below(2) == 0) connection->kick();
+  }
+
+  void run() {
+    core::SeededRandom random(seed);
+    for (int i = 0; i < operations; ++i) {
+      post_one(random);
+      if (random.below(4) == 0) {
+        // Drives by itself for a while, or lets the progress thread do it.
+        if (spins) connection->completion_queue()->take_over(-1);
+        collect();
+      }
+      if (random.below(64) == 0) std::this_thread::yield();
+      if (stop_after != 0 && i == stop_after) {
+        if (abrupt) connection->queue_pair().abort(core::Status::failure(abi::Code::Closed, "test"));
+        else connection->queue_pair().disconnect(2000);
+      }
+    }
+    connection->kick();
+    if (stop_after == 0) connection->queue_pair().disconnect(300);
+    bell->until([&] {
+      collect();
+      return connection->queue_pair().state() == abi::ConnectionState::Closed;
+    });
+    collect();
+    while (!connection->completion_queue()->drained() && fault.empty()) collect();
+  }
+};
+
+rma::ConnectionOptions options_of(core::SeededRandom& random) {
+  rma::ConnectionOptions options;
+  options.queue_pair.send_queue_size = 1 + random.below(40);
+  options.queue_pair.receive_queue_size = 1 + random.below(20);
+  options.queue_pair.crc = static_cast<std::uint8_t>(random.below(2));
+  options.queue_pair.inbound_reads = 1U << random.below(6);
+  options.queue_pair.outbound_reads = 1U << random.below(6);
+  options.queue_pair.max_frame_bytes = random.below(2) == 0 ? 0 : 1000;
+  return options;
+}
+
+void run_schedule(std::uint64_t seed) {
+  core::SeededRandom random(seed);
+  provider::DeviceOptions spinning;
+  spinning.busy_poll_us = random.below(2) * 50;
+  const auto peer = open_peer(spinning);
+  const auto other = open_peer();
+  Pair pair = connect(peer, other, options_of(random), options_of(random));
+  End ends[2];
+  const Memory first = make_memory(*peer, kMemory, kAll);
+  const Memory second = make_memory(*other, kMemory, kAll);
+  for (int i = 0; i < 2; ++i) {
+    End& end = ends[i];
+    end.bell = pair.bell;
+    end.connection = i == 0 ? pair.client : pair.server;
+    end.memory = i == 0 ? first : second;
+    end.remote = i == 0 ? second : first;
+    end.seed = random.next_u64();
+    end.operations = 200 + static_cast<int>(random.below(300));
+    end.spins = random.below(2) == 0;
+    if (random.below(2) == 0) end.stop_after = 1 + static_cast<int>(random.below(400));
+    end.abrupt = random.below(2) == 0;
+  }
+  std::thread thread([&] { ends[1].run(); });
+  ends[0].run();
+  thread.join();
+  for (const End& end : ends) {
+    const bool complete = end.due.empty() && end.receives.empty() && end.fault.empty();
+    CHECK(complete);
+    if (!complete) {
+      std::printf("# seed %llu: %zu sends, %zu receives without an outcome %s\n",
+                  static_cast<unsigned long long>(seed), end.due.size(), end.receives.size(),
+                  end.fault.c_str());
+    }
+  }
+  peer->close();
+  other->close();
+}
+
+TEST(random_schedules) {
+  const std::uint64_t first = seed();
+  const int rounds = std::getenv("RPMA_ROUNDS") != nullptr ? std::atoi(std::getenv("RPMA_ROUNDS")) : 40;
+  std::printf("# RPMA_SEED=%llu\n", static_cast<unsigned long long>(first));
+  for (int i = 0; i < rounds; ++i) run_schedule(first + static_cast<std::uint64_t>(i));
+}
+
+TEST(nothing_lives_on) { CHECK_EQ(core::live_total(), 0); }
+
+}  // namespace
+}  // namespace rpma::test
+CHECK_MAIN()
