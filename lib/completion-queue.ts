@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Where completions come out: the verbs tier's side of it. JS thread only.
+
+import { argumentError } from './errors.js';
+import { limits } from './internal/abi.generated.js';
+import { access, constructorKey, requireConstructorKey } from './internal/access.js';
+import type { CompletionBatch } from './completion.js';
+import { native } from './internal/native.js';
+import type { QueueCore } from './internal/queue-core.js';
+import { watchForLeak } from './internal/resource.js';
+import { asError, requireInteger, wrongType } from './internal/validate.js';
+import type { Completion, Source, WaitOptions } from './types.js';
+
+const pollDefault = 16;
+
+let construct: (core: QueueCore) => CompletionQueue;
+
+/**
+ * Where completions come out, in the order of their posts per send queue and per receive queue. It cannot
+ * overflow. The first consumer claims it for its life: this class's methods for the verbs tier, awaited
+ * operations for the promise tier. Failed operations are values; only a broken queue throws. It ends
+ * (null, false, iteration done) when its connections have ended and it is empty, and stays readable after
+ * `connection.close()`.
+ *
+ * @remarks Thread safety: per object, on the thread that made it.
+ * @see librpma: `rpma_conn_get_cq`, `rpma_conn_get_rcq`, `struct rpma_cq`
+ */
+export class CompletionQueue implements Source<Completion> {
+  readonly #core: QueueCore;
+
+  static {
+    access.queue = (value) =>
+      typeof value === 'object' && value !== null && #core in value ? value.#core : undefined;
+    construct = (core) => {
+      return new CompletionQueue(constructorKey, core);
+    };
+  }
+
+  private constructor(key: typeof constructorKey, core: QueueCore) {
+    requireConstructorKey(key, 'CompletionQueue', 'peer.createCompletionQueue()');
+    this.#core = core;
+    const { handle } = core;
+    // A private queue stays readable after its connection; nobody else lets go of it then.
+    const release = (): void => {
+      native.queueClose(handle);
+    };
+    if (core.parent === null) watchForLeak(this, core, { what: '', release, report: false });
+  }
+
+  /** Completions that it can hold. */
+  get capacity(): number {
+    return this.#core.capacity;
+  }
+
+  /** Whether its connections have ended and it is empty. */
+  get closed(): boolean {
+    return this.#core.ended();
+  }
+
+  /** Who consumes it; the first to ask decides, for the queue's life. */
+  get claimedBy(): 'nobody' | 'verbs-tier' | 'promise-tier' {
+    return this.#core.claim;
+  }
+
+  /**
+   * Takes what is there; never blocks.
+   *
+   * @param max - most completions, 1 to 65536, default 16
+   * @returns fresh objects, in order; empty when there is nothing
+   * @throws ERR_RPMA_INVALID_ARG_TYPE max is no number
+   * @throws ERR_RPMA_OUT_OF_RANGE max is not a whole number from 1 to 65536
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_get_wc`
+   */
+  poll(max: number = pollDefault): Completion[] {
+    requireInteger(max, 'max', 1, limits.queueSizeMax);
+    this.#core.claimForVerbs();
+    return this.#core.poll(max);
+  }
+
+  /**
+   * Fills a batch with what is there; never blocks, never allocates.
+   *
+   * @param batch - overwritten
+   * @returns the count, 0 to the batch's capacity, at most 256
+   * @throws ERR_RPMA_INVALID_ARG_TYPE batch is no CompletionBatch
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_get_wc`
+   */
+  pollInto(batch: CompletionBatch): number {
+    const target = access.batch(batch);
+    if (target === undefined) throw wrongType('batch', 'a CompletionBatch', batch);
+    this.#core.claimForVerbs();
+    target.length = this.#core.pollInto(target.records);
+    return target.length;
+  }
+
+  /**
+   * Waits without blocking the thread until there is something to poll.
+   *
+   * @param options - signal and deadline
+   * @returns true; false at the deadline or once closed
+   * @throws ERR_RPMA_ABORTED the signal ended the wait
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_BUSY an iterator waits on it
+   * @throws ERR_RPMA_AGAIN 1024 waits are pending
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_wait`
+   */
+  wait(options?: WaitOptions): Promise<boolean> {
+    return this.#claimed(
+      () => this.#core.source.waitFor(options, this.#some, false) as Promise<boolean>,
+    );
+  }
+
+  /**
+   * Blocks this thread until there is something to poll.
+   *
+   * @param timeoutMs - 0 to 2^31-1; Infinity only in a worker, which can still be terminated
+   * @returns true; false at the deadline or once closed
+   * @throws ERR_RPMA_INVALID_ARG_TYPE timeoutMs is no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds, or Infinity on the main thread
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_BUSY an iterator waits on it
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_wait`
+   */
+  waitSync(timeoutMs: number): boolean {
+    this.#core.claimForVerbs();
+    return this.#core.source.waitForSync(timeoutMs, this.#some, false) as boolean;
+  }
+
+  /**
+   * Waits for one completion without blocking the thread.
+   *
+   * @param options - signal and deadline
+   * @returns the completion; null at the deadline or once closed
+   * @throws ERR_RPMA_ABORTED the signal ended the wait
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_BUSY an iterator waits on it
+   * @throws ERR_RPMA_AGAIN 1024 waits are pending
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
+   */
+  take(options?: WaitOptions): Promise<Completion | null> {
+    return this.#claimed(() => this.#core.source.take(options));
+  }
+
+  /**
+   * Blocks this thread for one completion.
+   *
+   * @param timeoutMs - 0 to 2^31-1; Infinity only in a worker, which can still be terminated
+   * @returns the completion; null at the deadline or once closed
+   * @throws ERR_RPMA_INVALID_ARG_TYPE timeoutMs is no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds, or Infinity on the main thread
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_BUSY an iterator waits on it
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
+   */
+  takeSync(timeoutMs: number): Completion | null {
+    this.#core.claimForVerbs();
+    return this.#core.source.takeSync(timeoutMs);
+  }
+
+  /**
+   * One completion if there is one; never blocks.
+   *
+   * @returns the completion, or null
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_get_wc`
+   */
+  tryTake(): Completion | null {
+    this.#core.claimForVerbs();
+    return this.#core.next();
+  }
+
+  /**
+   * Yields every completion, also the flushed ones, until the queue has ended. `break` lets go; unread
+   * completions stay. A second loop at the same time gets ERR_RPMA_BUSY.
+   *
+   * @returns an iterator
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Completion> {
+    this.#core.claimForVerbs();
+    return this.#core.source.iterate();
+  }
+
+  readonly #some = (): true | null => (this.#core.hasSome() ? true : null);
+
+  #claimed<T>(wait: () => Promise<T>): Promise<T> {
+    try {
+      this.#core.claimForVerbs();
+    } catch (error) {
+      return Promise.reject(asError(error));
+    }
+    return wait();
+  }
+}
+
+/** Wraps a core. Library use. */
+export function completionQueueOf(core: QueueCore): CompletionQueue {
+  return construct(core);
+}
+
+/** The core of a queue that may serve the connections of this peer. Library use. */
+export function sharedQueueCore(
+  queue: CompletionQueue | undefined,
+  peer: object,
+): QueueCore | null {
+  if (queue === undefined) return null;
+  const core = access.queue(queue);
+  if (core?.parent === peer) return core;
+  throw argumentError(
+    'ERR_RPMA_INVALID_ARG_VALUE',
+    'completionQueue must come from createCompletionQueue() of the same peer',
+  );
+}

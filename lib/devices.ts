@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What this machine offers, and which versions meet here. JS thread only.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { abiHash } from './internal/abi.generated.js';
+import { localAddresses } from './internal/address.js';
+import { check, startEnvironment } from './internal/environment.js';
+import { native } from './internal/native.js';
+import type { Capabilities, DeviceInfo, ProviderName } from './types.js';
+
+/** Version of the iWARP extension that this library speaks to its own kind. */
+const iwarpExtension = 1;
+
+const none: Capabilities = Object.freeze({
+  nativeFlush: false,
+  nativeAtomicWrite: false,
+  persistentFlush: false,
+  immediateData: false,
+  sharedReceiveQueue: false,
+  backgroundProgress: false,
+  maxMessageBytes: 0,
+  maxPrivateDataBytes: 0,
+  maxQueueEntries: 0,
+  maxInlineBytes: 0,
+});
+
+function packageVersion(): string {
+  const start = dirname(fileURLToPath(import.meta.url));
+  for (let folder = start; dirname(folder) !== folder; folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (!existsSync(file)) continue;
+    const content = JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown; version?: unknown };
+    if (content.name === 'rpma' && typeof content.version === 'string') return content.version;
+  }
+  return 'unknown';
+}
+
+/** Versions that meet in this process. */
+export const versions: {
+  /** Of this package. */
+  readonly rpma: string;
+  /** Hash of the record layouts that JavaScript and the addon share. */
+  readonly abi: string;
+  /** Of the iWARP extension for flush and atomic write. */
+  readonly iwarpExtension: number;
+} = Object.freeze({ rpma: packageVersion(), abi: abiHash, iwarpExtension });
+
+/** What the iWARP provider is on this machine. Library use. */
+export function iwarpDevice(capabilities: Capabilities): DeviceInfo {
+  return Object.freeze({
+    provider: 'iwarp',
+    name: 'iwarp',
+    available: true,
+    addresses: Object.freeze(localAddresses()),
+    capabilities,
+  });
+}
+
+function absent(provider: ProviderName, reason: string, remedy: string): DeviceInfo {
+  return {
+    provider,
+    name: provider,
+    available: false,
+    reason,
+    remedy,
+    addresses: [],
+    capabilities: none,
+  };
+}
+
+/**
+ * What this machine offers, provider by provider, the absent ones with the reason.
+ *
+ * @returns one entry a device, at least one a provider
+ * @remarks Thread safety: any thread.
+ * @see librpma: `rpma_utils_get_ibv_context`
+ */
+export async function devices(): Promise<DeviceInfo[]> {
+  const remedy = "open the peer with provider 'iwarp', which needs no device";
+  return [
+    await iwarpOrReason(),
+    absent('verbs', 'this version does not use RDMA devices', remedy),
+    absent('shm', 'this version does not use shared memory between processes', remedy),
+  ];
+}
+
+/** Capabilities are a peer's to tell, so one is opened for the question. */
+function iwarpOrReason(): Promise<DeviceInfo> {
+  return new Promise((resolve) => {
+    try {
+      startEnvironment();
+      const handle = check(
+        native.peerOpen('iwarp', 0, false),
+        "opening a peer of provider 'iwarp'",
+      );
+      const capabilities = Object.freeze(native.peerCapabilities(handle));
+      native.peerClose(handle);
+      resolve(iwarpDevice(capabilities));
+    } catch (error) {
+      resolve(absent('iwarp', (error as Error).message, 'see the reason'));
+    }
+  });
+}

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What is behind a connection from its request to its end: handle, queues, events, the two lines of the
+// promise tier. The addon's events are fetched as they come and kept for `connection.events` (at most 8);
+// the end is told after the last completion, so what is still unanswered then will not be answered.
+// Once ended it leaves its peer by itself: only its queue stays, until it is empty. JS thread only.
+
+import { RpmaError } from '../errors.js';
+import type {
+  Capabilities,
+  ConnectionEvent,
+  ConnectionState,
+  Operation,
+  WaitOptions,
+} from '../types.js';
+import { connectionEvents, connectionStates, limits, statusNumber } from './abi.generated.js';
+import { timeoutError } from './deadline.js';
+import {
+  check,
+  holderCount,
+  later,
+  listen,
+  sourceEnvironment,
+  submissions,
+  unlisten,
+  type ReadyListener,
+} from './environment.js';
+import { failureOf, rpmaFailureOf, type FailureContext } from './failure.js';
+import { KeepAlive } from './keep-alive.js';
+import { native, type Handle, type NativeError, type NativeEvent } from './native.js';
+import type { PeerCore } from './peer-core.js';
+import { Line, type LinePort, type Pump } from './promise-tier.js';
+import { QueueCore } from './queue-core.js';
+import { Resource } from './resource.js';
+import { SourceCore } from './source.js';
+import type { SubmissionRecords } from './submission.js';
+
+/** What the core needs of the configuration. */
+export interface ConnectionSizes {
+  readonly sendQueueSize: number;
+  readonly receiveQueueSize: number;
+  readonly closeTimeoutMs: number;
+}
+
+type EndEvent = ConnectionEvent & {
+  readonly type: Exclude<ConnectionEvent['type'], 'established'>;
+};
+
+export class ConnectionCore extends Resource implements ReadyListener, LinePort {
+  readonly handle: Handle;
+  readonly peer: PeerCore;
+  readonly sizes: ConnectionSizes;
+  readonly queuePairNumber: number;
+  readonly queue: QueueCore;
+  /** The same as `queue` without a queue of its own for receives. */
+  readonly receiveQueue: QueueCore;
+  readonly keepAlive: KeepAlive = new KeepAlive(holderCount);
+  readonly events: SourceCore<ConnectionEvent>;
+  readonly submissions: SubmissionRecords = submissions;
+  readonly failureContext: FailureContext;
+  readonly #established: SourceCore<true>;
+  readonly #ended: SourceCore<ConnectionEvent>;
+  readonly #kept: ConnectionEvent[] = [];
+  capabilities: Capabilities;
+  localAddress: string;
+  remoteAddress: string;
+  privateData: Uint8Array;
+  vouched = false;
+  #phase: 'request' | 'active' | 'ended' = 'request';
+  #wasEstablished = false;
+  #endEvent: ConnectionEvent | null = null;
+  #reason: Error | undefined;
+  #sends: Line | null = null;
+  #receives: Line | null = null;
+  readonly #pumps: Pump[] = [];
+
+  constructor(handle: Handle, peer: PeerCore, sizes: ConnectionSizes, shared: QueueCore | null) {
+    super('connection', peer);
+    this.handle = handle;
+    this.peer = peer;
+    this.sizes = sizes;
+    this.failureContext = { provider: peer.provider };
+    const info = native.connectionInfo(handle);
+    this.queuePairNumber = info.queuePairNumber;
+    this.localAddress = info.localAddress;
+    this.remoteAddress = info.remoteAddress;
+    this.privateData = info.privateData;
+    this.capabilities = Object.freeze(info.capabilities);
+    this.queue = shared ?? new QueueCore(info.completionQueue, null, this.keepAlive);
+    const hasOwn =
+      info.receiveCompletionQueue !== 0 && info.receiveCompletionQueue !== info.completionQueue;
+    this.receiveQueue = hasOwn
+      ? new QueueCore(info.receiveCompletionQueue, null, this.keepAlive)
+      : this.queue;
+    this.events = this.#source('connection events', () => this.#kept.shift() ?? null);
+    this.#established = this.#source('connection', () =>
+      this.#wasEstablished || this.#endEvent !== null ? true : null,
+    );
+    this.#ended = this.#source('connection', () => this.#endEvent);
+  }
+
+  /** Whether a persistent flush is carried out natively or vouched for. */
+  get persistentFlush(): boolean {
+    return this.vouched || this.capabilities.persistentFlush;
+  }
+
+  get isRequest(): boolean {
+    return this.#phase === 'request';
+  }
+
+  get connectionState(): ConnectionState {
+    if (this.#phase === 'ended') return 'closed';
+    if (this.#phase === 'request') return 'connecting';
+    if (this.state !== 'open') return 'closing';
+    return connectionStates[native.connectionState(this.handle)] ?? 'closed';
+  }
+
+  /** The request is spent: from now on this is a connection, kept by its peer and keeping the process. */
+  begin(): void {
+    this.#phase = 'active';
+    this.keepAlive.hold();
+    listen(this.handle, this);
+    this.#queues().forEach((queue) => {
+      queue.serve();
+    });
+    this.join();
+  }
+
+  /** Queues that nobody else lets go of. */
+  privateQueueHandles(): Handle[] {
+    return this.#queues().flatMap((queue) => (queue.parent === null ? [queue.handle] : []));
+  }
+
+  /** Lets go of a request that did not become a connection. */
+  releaseRequest(): void {
+    if (this.#phase !== 'request') return;
+    this.#phase = 'ended';
+    native.connectionRelease(this.handle);
+    for (const queue of this.#queues()) if (queue.parent === null) queue.release();
+    this.markClosed();
+  }
+
+  onReady(): void {
+    for (;;) {
+      const event = native.connectionNextEvent(this.handle);
+      if (event === null) break;
+      this.#take(event);
+      if (this.#endEvent !== null) break;
+    }
+  }
+
+  async whenEstablished(options: WaitOptions | undefined): Promise<void> {
+    const up = await this.#established.take(options);
+    if (up === null)
+      throw timeoutError('the connection', options?.timeoutMs ?? 0, this.failureContext);
+    // It may have come up and ended again before we came to look: up it was.
+    if (!this.#wasEstablished && this.#endEvent !== null) throw this.#endError();
+  }
+
+  async whenClosed(options: WaitOptions | undefined): Promise<ConnectionEvent> {
+    const event = await this.#ended.take(options);
+    if (event !== null) return event;
+    throw timeoutError('the end of the connection', options?.timeoutMs ?? 0, this.failureContext);
+  }
+
+  // Verbs tier.
+
+  /** Before anything is encoded for the send queue. */
+  requireSendable(what: string): void {
+    if (this.state !== 'open') throw this.#closedError(what);
+    this.queue.requireVerbs();
+  }
+
+  requireReceivable(what: string): void {
+    if (this.state !== 'open') throw this.#closedError(what);
+    this.receiveQueue.requireVerbs();
+  }
+
+  /** Posts the one record that was encoded. */
+  postOne(queue: QueueCore, operation: Operation): void {
+    const accepted = native.post(this.handle, 1);
+    if (accepted === 1) {
+      queue.verbsPosted = true;
+      return;
+    }
+    throw this.postFailure(accepted < 0 ? -accepted : statusNumber.again, {
+      ...this.failureContext,
+      operation,
+    });
+  }
+
+  post(count: number): number {
+    return native.post(this.handle, count);
+  }
+
+  postFailure(status: number, context: FailureContext): Error {
+    const what = context.operation ?? 'post';
+    if (status === statusNumber.again) {
+      const cure = 'poll the completion queue (or await operations) and look at sendQueueFree';
+      return new RpmaError('ERR_RPMA_AGAIN', `${what}: the queue is full; ${cure}`, context);
+    }
+    const over = this.connectionState === 'closing' || this.connectionState === 'closed';
+    if (over && status === statusNumber.state) return this.#closedError(what, context);
+    if (status === statusNumber.state) {
+      const message = `${what}: the connection is not established yet; await whenEstablished()`;
+      return new RpmaError('ERR_RPMA_STATE', message, context);
+    }
+    return failureOf(native.lastError(), what, context);
+  }
+
+  // Promise tier.
+
+  /** The line of the send queue; claims its completion queue. */
+  sendLine(): Line {
+    if (this.#sends === null || this.state !== 'open') {
+      this.requireActive('an awaited operation');
+      this.#sends ??= this.#line(this.queue, this.sizes.sendQueueSize);
+    }
+    return this.#sends;
+  }
+
+  receiveLine(): Line {
+    if (this.#receives === null || this.state !== 'open') {
+      this.requireActive('receive');
+      this.#receives ??= this.#line(this.receiveQueue, this.sizes.receiveQueueSize);
+    }
+    return this.#receives;
+  }
+
+  requireActive(what: string): void {
+    if (this.state !== 'open') throw this.#closedError(what);
+  }
+
+  // Ending.
+
+  disconnect(): void {
+    if (this.#phase !== 'active') return;
+    native.connectionDisconnect(this.handle, this.sizes.closeTimeoutMs);
+  }
+
+  closeWithin(timeoutMs: number): Promise<void> {
+    return this.closeWith(() => this.#end(timeoutMs));
+  }
+
+  override close(): Promise<void> {
+    return this.closeWithin(this.sizes.closeTimeoutMs);
+  }
+
+  override destroy(reason?: Error): void {
+    if (this.#phase === 'request') this.releaseRequest();
+    if (this.#phase === 'ended') return;
+    this.#reason ??= reason;
+    native.connectionDestroy(this.handle);
+    this.closeWith(() => this.#untilEnded()).catch(() => undefined);
+  }
+
+  protected override shut(): Promise<void> {
+    return this.#end(this.sizes.closeTimeoutMs);
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
+    if (this.#phase !== 'active') return;
+    const start = performance.now();
+    if (!this.#wasEstablished) {
+      native.connectionDestroy(this.handle);
+    } else {
+      await this.#untilPosted(timeoutMs);
+      const left = Math.max(0, Math.ceil(timeoutMs - (performance.now() - start)));
+      if (this.#endEvent === null) native.connectionDisconnect(this.handle, left);
+    }
+    await this.#untilEnded();
+  }
+
+  /** Operations that wait for room were accepted: they are posted before the end, if there is time. */
+  async #untilPosted(timeoutMs: number): Promise<void> {
+    const posted = this.#sends?.whenPosted();
+    if (posted === undefined || this.#sends?.waiting === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([posted, late]);
+    clearTimeout(timer);
+  }
+
+  async #untilEnded(): Promise<void> {
+    await this.#ended.take();
+  }
+
+  #source<T>(name: string, next: () => T | null): SourceCore<T> {
+    const hooks = { name, next, ended: () => this.#phase === 'ended', arm: () => true };
+    return new SourceCore(hooks, this.keepAlive, sourceEnvironment);
+  }
+
+  #queues(): QueueCore[] {
+    return this.queue === this.receiveQueue ? [this.queue] : [this.queue, this.receiveQueue];
+  }
+
+  #line(queue: QueueCore, size: number): Line {
+    const pump = queue.claimForPromises();
+    if (!this.#pumps.includes(pump)) this.#pumps.push(pump);
+    return new Line(this, pump, size, this.keepAlive);
+  }
+
+  #take(raw: NativeEvent): void {
+    const type = connectionEvents[raw.type] ?? 'none';
+    if (type === 'none') return;
+    const error =
+      raw.error === null ? undefined : this.#eventError(type, raw.error, raw.privateData);
+    const event: ConnectionEvent = Object.freeze({
+      type,
+      ...(error === undefined ? {} : { error }),
+      ...(raw.privateData.length === 0 ? {} : { privateData: raw.privateData }),
+    });
+    this.#keep(event);
+    if (type === 'established') {
+      this.#up(raw.privateData);
+    } else if (type !== 'device') {
+      this.#over(event as EndEvent);
+    }
+    this.events.ready();
+  }
+
+  /** At most 8 are kept: of 'device' only the newest, so the others always fit. */
+  #keep(event: ConnectionEvent): void {
+    const kept = this.#kept;
+    const older = event.type === 'device' ? kept.findIndex(({ type }) => type === 'device') : -1;
+    if (older >= 0) kept.splice(older, 1);
+    if (kept.length >= limits.connectionEvents) kept.shift();
+    kept.push(event);
+  }
+
+  #up(privateData: Uint8Array): void {
+    this.#wasEstablished = true;
+    if (privateData.length > 0) this.privateData = privateData;
+    const info = native.connectionInfo(this.handle);
+    this.capabilities = Object.freeze(info.capabilities);
+    this.localAddress = info.localAddress;
+    this.remoteAddress = info.remoteAddress;
+    this.#established.ready();
+  }
+
+  #over(event: EndEvent): void {
+    this.#endEvent = event;
+    this.#phase = 'ended';
+    unlisten(this.handle);
+    for (const queue of this.#queues()) queue.connectionEnded();
+    native.connectionRelease(this.handle);
+    this.#finish();
+  }
+
+  /** Answers what is left, then tells the end: it must come after every completion. */
+  #finish(): void {
+    const flushed = new RpmaError(
+      'ERR_RPMA_WC_FLUSHED',
+      'the connection ended before the operation was posted',
+      { ...this.failureContext, cause: this.#endEvent?.error ?? this.#reason },
+    );
+    for (const line of [this.#sends, this.#receives]) line?.failWaiting(flushed);
+    if (this.#pumps.some((pump) => pump.busy)) {
+      later(() => {
+        this.#finish();
+      });
+      return;
+    }
+    for (const pump of this.#pumps) {
+      for (const line of [this.#sends, this.#receives]) {
+        if (line !== null) pump.failOperationsOf(line, this.#unanswered());
+      }
+    }
+    this.markClosed();
+    this.#established.ready();
+    this.#ended.ready();
+    this.events.ready();
+    this.keepAlive.release();
+  }
+
+  #unanswered(): RpmaError {
+    return new RpmaError(
+      'ERR_RPMA_WC_FLUSHED',
+      'the connection ended before the operation completed',
+      {
+        ...this.failureContext,
+        mayHaveTakenEffect: true,
+        cause: this.#endEvent?.error ?? this.#reason,
+      },
+    );
+  }
+
+  #eventError(
+    type: Exclude<ConnectionEvent['type'], never>,
+    error: NativeError,
+    privateData: Uint8Array,
+  ): RpmaError {
+    const cause = rpmaFailureOf(error, `connection ${type}`, {
+      ...this.failureContext,
+      scope: 'connection',
+      ...(this.#reason === undefined ? {} : { cause: this.#reason }),
+      ...(type === 'rejected' ? { privateData } : {}),
+    });
+    // What requireNative refused is told as it is: no retry will change it.
+    const itself = cause.code === 'ERR_RPMA_CONNECTION_LOST' || cause.code === 'ERR_RPMA_NOT_SUPPORTED';
+    if (type !== 'lost' || itself) return cause;
+    return new RpmaError('ERR_RPMA_CONNECTION_LOST', `connection lost: ${cause.message}`, {
+      ...this.failureContext,
+      cause,
+      errno: cause.errno,
+      syscall: cause.syscall,
+    });
+  }
+
+  #endError(): RpmaError {
+    const error = this.#endEvent?.error;
+    if (error !== undefined) return error;
+    return new RpmaError('ERR_RPMA_CLOSED', 'the connection is closed', this.failureContext);
+  }
+
+  #closedError(what: string, context?: FailureContext): RpmaError {
+    const message = `${what}: the connection is closed or closing`;
+    return new RpmaError('ERR_RPMA_CLOSED', message, {
+      ...this.failureContext,
+      ...context,
+      cause: this.#endEvent?.error ?? this.#reason,
+    });
+  }
+}
+
+/** The result of a control call on a connection, or its error. */
+export function checkConnection(result: number, what: string, core: ConnectionCore): number {
+  return check(result, what, core.failureContext);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What is behind an Endpoint: its handle, and the waiting for requests. JS thread only.
+
+import { check, holderCount, listen, sourceEnvironment, unlisten } from './environment.js';
+import type { ReadyListener } from './environment.js';
+import { KeepAlive } from './keep-alive.js';
+import { native, type Handle, type NativeConnectionOptions } from './native.js';
+import type { PeerCore } from './peer-core.js';
+import { Resource } from './resource.js';
+import { SourceCore, type SourceHooks } from './source.js';
+
+export class EndpointCore<T> extends Resource implements ReadyListener {
+  readonly handle: Handle;
+  readonly peer: PeerCore;
+  readonly keepAlive: KeepAlive = new KeepAlive(holderCount);
+  readonly source: SourceCore<T>;
+
+  /** `next` fetches one request with the endpoint's own configuration. */
+  constructor(handle: Handle, peer: PeerCore, next: () => T | null) {
+    super('endpoint', peer);
+    this.handle = handle;
+    this.peer = peer;
+    const hooks: SourceHooks<T> = {
+      name: 'endpoint',
+      next,
+      ended: () => this.state !== 'open',
+      // Every request is announced; there is nothing to ask for.
+      arm: () => true,
+    };
+    this.source = new SourceCore(hooks, this.keepAlive, sourceEnvironment);
+    this.keepAlive.hold();
+    listen(handle, this);
+    this.join();
+  }
+
+  /** The handle of the next request, 0 when there is none. */
+  fetch(options: NativeConnectionOptions): Handle {
+    if (this.state !== 'open') return 0;
+    return check(native.endpointNext(this.handle, options), 'the next connection request');
+  }
+
+  onReady(): void {
+    this.source.ready();
+  }
+
+  override destroy(): void {
+    this.close().catch(() => undefined);
+  }
+
+  /** Stops listening at once; only the promise takes a turn. */
+  override close(): Promise<void> {
+    if (this.state !== 'open') return super.close();
+    const closing = super.close();
+    unlisten(this.handle);
+    native.endpointClose(this.handle);
+    this.keepAlive.release();
+    this.source.ready();
+    return closing;
+  }
+
+  protected override shut(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The only file that loads the addon, and its typed interface. The contract is
+// docs/internals/boundary.md. Handles are integers with a generation inside: a stale one is refused by
+// the addon, never followed. Native code throws nothing: a call returns a negative status number when
+// it failed, and lastError() then tells the cause.
+
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
+import { abiHash } from './abi.generated.js';
+import { RpmaError } from '../errors.js';
+
+/** A generation-checked integer that names a native object; 0 names none. */
+export type Handle = number;
+/** Zero or a count or handle when it is not negative; else the negated number of a status. */
+export type NativeResult = number;
+
+export interface NativeError {
+  readonly status: number;
+  readonly errno: number;
+  readonly syscall: string;
+  readonly detail: string;
+}
+
+export interface NativeConnectionOptions {
+  readonly sendQueueSize: number;
+  readonly receiveQueueSize: number;
+  readonly completionQueueSize: number;
+  readonly receiveCompletionQueueSize: number;
+  readonly connectTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  readonly deadPeerTimeoutMs: number;
+  /** -1: for ever. */
+  readonly receiverNotReadyTimeoutMs: number;
+  /** 0 off, 1 between our own kind, 2 required. */
+  readonly crc: number;
+  /** 0 auto, 1 one MSS, else bytes. */
+  readonly maxFrameBytes: number;
+  readonly inboundReads: number;
+  readonly outboundReads: number;
+  /** Bits of extensionCapabilities. */
+  readonly requireNative: number;
+  /** Handle of a shared queue, 0 for a private one. */
+  readonly completionQueue: Handle;
+}
+
+export interface NativeCapabilities {
+  readonly nativeFlush: boolean;
+  readonly nativeAtomicWrite: boolean;
+  readonly persistentFlush: boolean;
+  readonly immediateData: boolean;
+  readonly sharedReceiveQueue: boolean;
+  readonly backgroundProgress: boolean;
+  readonly maxMessageBytes: number;
+  readonly maxPrivateDataBytes: number;
+  readonly maxQueueEntries: number;
+  readonly maxInlineBytes: number;
+}
+
+export interface NativeEvent {
+  /** Index into connectionEvents. */
+  readonly type: number;
+  readonly error: NativeError | null;
+  readonly privateData: Uint8Array;
+}
+
+export interface NativeBinding {
+  readonly abiHash: string;
+  readonly flavour: 'release' | 'test';
+  /**
+   * Once per environment: the three record buffers, touched on this thread only, and the function that a
+   * wake-up calls.
+   */
+  start(submissions: ArrayBuffer, completions: ArrayBuffer, ready: ArrayBuffer, onWake: () => void): void;
+  /** Fills the ready buffer; returns how many objects have something. */
+  drainReady(): number;
+  /** Whether the environment's wake-up keeps the process alive. */
+  setReferenced(on: boolean): void;
+  /** Blocks at most timeoutMs (<= 50) until drainReady() has something; drives what was taken over. */
+  waitReady(timeoutMs: number): void;
+  /** Cause of the newest failed call on this thread. */
+  lastError(): NativeError;
+
+  peerOpen(provider: string, busyPollMicroseconds: number, directWriteToPmem: boolean): NativeResult;
+  peerCapabilities(peer: Handle): NativeCapabilities;
+  /** Aborts what is left of it and stops its threads; its children's handles become stale. */
+  peerClose(peer: Handle): NativeResult;
+
+  regionAllocate(peer: Handle, sizeBytes: number, usage: number, hugePages: boolean): NativeResult;
+  /** Registers a view's bytes in place and holds its buffer. */
+  regionRegister(peer: Handle, bytes: Uint8Array, usage: number, boundConnection: Handle): NativeResult;
+  regionRegisterFile(peer: Handle, file: Handle, offset: number, length: number, usage: number, boundConnection: Handle): NativeResult;
+  /** librpma's 21 bytes. */
+  regionDescriptor(region: Handle): Uint8Array;
+  /** A window of library-allocated or file memory; detached when the region (file) is closed. */
+  regionView(region: Handle, offset: number, length: number): ArrayBuffer | NativeResult;
+  regionInFlight(region: Handle): number;
+  /** Revokes at once; resolves with 0 or an error when nothing uses the memory any more. */
+  regionClose(region: Handle): Promise<0 | NativeError>;
+
+  /** Resolves with the file's handle, or an error. sizeBytes 0: the whole file. oracle: test flavour only. */
+  fileMap(path: string, options: { sizeBytes: number; offset: number; create: boolean; mode: number; readOnly: boolean; allowVolatile: boolean; oracle: boolean }): Promise<Handle | NativeError>;
+  /** durability: index into pmemDurabilities. */
+  fileInfo(file: Handle): { sizeBytes: number; isPmem: boolean; durability: number };
+  fileView(file: Handle, offset: number, length: number): ArrayBuffer | NativeResult;
+  filePersist(file: Handle, offset: number, length: number): Promise<0 | NativeError>;
+  filePersistSync(file: Handle, offset: number, length: number): NativeResult;
+  /** Detaches every view, then unmaps; ERR_RPMA_BUSY while a region is open. */
+  fileUnmap(file: Handle): Promise<0 | NativeError>;
+
+  /** address is a literal; port 0 picks one. */
+  endpointListen(peer: Handle, address: string, port: number, backlog: number, pendingSetups: number, pendingSetupsPerAddress: number, connections: number, unfetchedRequests: number): NativeResult;
+  endpointAddress(endpoint: Handle): { address: string; port: number };
+  /** A connection handle in state 'request', or 0 when there is none. */
+  endpointNext(endpoint: Handle, options: NativeConnectionOptions): NativeResult;
+  endpointClose(endpoint: Handle): NativeResult;
+
+  /** Outgoing: makes the queues; nothing reaches the other side yet. The handle is the connection's. */
+  connectionCreate(peer: Handle, address: string, port: number, options: NativeConnectionOptions): NativeResult;
+  connectionConnect(connection: Handle, privateData: Uint8Array): NativeResult;
+  connectionAccept(connection: Handle, privateData: Uint8Array): NativeResult;
+  connectionReject(connection: Handle, privateData: Uint8Array): NativeResult;
+  connectionInfo(connection: Handle): {
+    queuePairNumber: number;
+    localAddress: string;
+    localPort: number;
+    remoteAddress: string;
+    remotePort: number;
+    /** Of an incoming request. */
+    privateData: Uint8Array;
+    completionQueue: Handle;
+    receiveCompletionQueue: Handle;
+    capabilities: NativeCapabilities;
+  };
+  /** Index into connectionStates. */
+  connectionState(connection: Handle): number;
+  connectionNextEvent(connection: Handle): NativeEvent | null;
+  connectionApplyPeerConfig(connection: Handle, directWriteToPmem: boolean): NativeResult;
+  /** Starts the graceful end; timeoutMs bounds it. */
+  connectionDisconnect(connection: Handle, timeoutMs: number): NativeResult;
+  connectionDestroy(connection: Handle): NativeResult;
+  /** After its end: lets go of the handle; an incoming or outgoing request that was never used is dropped (incoming: rejected). Its private queues stay until queueClose. */
+  connectionRelease(connection: Handle): NativeResult;
+  sendQueueFree(connection: Handle): number;
+  receiveQueueFree(connection: Handle): number;
+
+  /** Posts the first `count` submission records in order; returns how many were accepted, or the negated status when the first was not. */
+  post(connection: Handle, count: number): NativeResult;
+
+  queueCreate(peer: Handle, size: number): NativeResult;
+  queueCapacity(queue: Handle): number;
+  /** Fills the completion buffer; returns the count. Never blocks. */
+  poll(queue: Handle, max: number): NativeResult;
+  /** Asks for one 'completions' ready record; 0 when something is there already and nothing was armed. */
+  queueArm(queue: Handle): NativeResult;
+  /** 1 once every connection it served has ended and it is empty. */
+  queueDrained(queue: Handle): NativeResult;
+  queueClose(queue: Handle): NativeResult;
+
+  /** Test flavour only. */
+  readonly test?: NativeTest;
+}
+
+export interface NativeTest {
+  /** The nth hit (from 1) and the count - 1 after it wait delayMs, then fail with errno (0: they only wait). */
+  faultSet(name: string, nth: number, count: number, errno: number, delayMs: number): void;
+  faultClear(): void;
+  faultHits(name: string): number;
+  faultNames(): string[];
+  switchSet(name: string, on: boolean): void;
+  /** Live native objects by kind. */
+  counters(): Record<string, number>;
+  /** The n-th persist from now is cut in the middle (seeded); it and all later ones fail. 0: never. */
+  oracleCut(file: Handle, nth: number, seed: number): void;
+  /** The second copy: what would be found after the power came back. A fresh copy. */
+  oracleCopy(file: Handle): ArrayBuffer;
+  oraclePersists(file: Handle): number;
+}
+
+/** Whether a result of an asynchronous native call is an error. */
+export function isNativeError(value: Handle | NativeError): value is NativeError {
+  return typeof value === 'object';
+}
+
+/**
+ * Where the binary is: RPMA_NATIVE names one (tests use it for the test flavour), else the one built in
+ * this tree, else the prebuilt one of the package. `up` walks from build/js/lib/internal or dist/internal
+ * to the package's root.
+ */
+function locate(): string {
+  const chosen = process.env['RPMA_NATIVE'];
+  if (chosen !== undefined && chosen !== '') return chosen;
+  const tried: string[] = [];
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json')) && existsSync(join(folder, 'abi', 'layout.json'))) {
+      const built = join(folder, 'build', 'Release', 'rpma.node');
+      const shipped = join(folder, 'prebuilds', `${process.platform}-${process.arch}`, 'rpma.node');
+      tried.push(built, shipped);
+      for (const candidate of [built, shipped]) if (existsSync(candidate)) return candidate;
+    }
+    if (dirname(folder) === folder) break;
+  }
+  throw new RpmaError(
+    'ERR_RPMA_ABI_MISMATCH',
+    `no native addon for ${process.platform}-${process.arch} (looked for ${tried.join(', ')}); build it with: npm run build`,
+  );
+}
+
+function load(): NativeBinding {
+  const path = locate();
+  const binding = createRequire(import.meta.url)(path) as NativeBinding;
+  if (binding.abiHash !== abiHash) {
+    throw new RpmaError(
+      'ERR_RPMA_ABI_MISMATCH',
+      `the native addon ${path} was built from other record layouts (${binding.abiHash}, wanted ${abiHash}); rebuild it with: npm run build`,
+    );
+  }
+  return binding;
+}
+
+export const native: NativeBinding = load();

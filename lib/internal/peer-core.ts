@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What is behind a Peer: its handle, and what was made from it. JS thread only; the native peer's
+// threads are none of its business.
+
+import type { Peer } from '../peer.js';
+import type { Capabilities, ProviderName } from '../types.js';
+import { check } from './environment.js';
+import { native, type Handle } from './native.js';
+import { endLeakWatch, Resource } from './resource.js';
+
+export class PeerCore extends Resource {
+  readonly handle: Handle;
+  readonly provider: ProviderName;
+  readonly capabilities: Capabilities;
+  /** The public object, for `connection.peer` and its like. */
+  readonly owner: Peer;
+
+  constructor(handle: Handle, provider: ProviderName, capabilities: Capabilities, owner: Peer) {
+    super('peer', null);
+    this.handle = handle;
+    this.provider = provider;
+    this.capabilities = capabilities;
+    this.owner = owner;
+  }
+
+  /** Ends connections and endpoints now; what has to be waited for follows in the background. */
+  override destroy(reason?: Error): void {
+    for (const child of [...this.children].reverse()) child.destroy(reason);
+    // Nobody awaits it here; close() gives the same promise to who wants to know.
+    this.close().catch(() => undefined);
+  }
+
+  protected override shut(): Promise<void> {
+    endLeakWatch(this);
+    return new Promise((resolve) => {
+      check(native.peerClose(this.handle), 'peer.close()');
+      resolve();
+    });
+  }
+}

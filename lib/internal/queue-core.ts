@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What is behind a CompletionQueue: its handle, who consumes it, and what was fetched and not given out
+// yet. A private queue belongs to its connection and outlives it until it is empty; one made by the
+// program serves several connections and ends with its peer. JS thread only.
+
+import { RpmaError } from '../errors.js';
+import type { Completion } from '../types.js';
+import { limits, statusNumber } from './abi.generated.js';
+import { CompletionRecords } from './completion-codec.js';
+import {
+  check,
+  completions,
+  holderCount,
+  later,
+  listen,
+  sourceEnvironment,
+  unlisten,
+  withinBudget,
+  type ReadyListener,
+} from './environment.js';
+import { KeepAlive } from './keep-alive.js';
+import { native, type Handle } from './native.js';
+import { Pump, type PumpQueue } from './promise-tier.js';
+import { Resource } from './resource.js';
+import { SourceCore, type SourceHooks } from './source.js';
+
+export type Claim = 'nobody' | 'verbs-tier' | 'promise-tier';
+
+/** How many completions are fetched ahead for take(), tryTake() and `for await`. */
+const fetchAhead = 16;
+
+export class QueueCore
+  extends Resource
+  implements ReadyListener, PumpQueue, SourceHooks<Completion>
+{
+  readonly name = 'completion queue';
+  readonly handle: Handle;
+  readonly source: SourceCore<Completion>;
+  readonly records: CompletionRecords = completions;
+  /** What may be consumed by take(): a copy, because the next poll overwrites the environment's. */
+  readonly #ahead: CompletionRecords = new CompletionRecords(fetchAhead);
+  #capacity: number;
+  #aheadAt = 0;
+  #aheadEnd = 0;
+  #claim: Claim = 'nobody';
+  #pump: Pump | null = null;
+  /** Connections that may still complete something, and whether there ever was one. */
+  #live = 0;
+  #served = false;
+  #dead = false;
+  /** Operations were posted by the verbs tier: their completions are not the promise tier's. */
+  verbsPosted = false;
+  armed = false;
+
+  /** `peer`: of a queue that the program made; null for a connection's own. */
+  constructor(handle: Handle, peer: Resource | null, keepAlive?: KeepAlive) {
+    super('queue', peer);
+    this.handle = handle;
+    this.#capacity = check(native.queueCapacity(handle), 'completion queue');
+    this.next = this.next.bind(this);
+    this.source = new SourceCore(this, keepAlive ?? new KeepAlive(holderCount), sourceEnvironment);
+    if (peer !== null) listen(handle, this);
+    this.join();
+  }
+
+  /** Grows with every connection that the queue serves. */
+  get capacity(): number {
+    const capacity = this.#dead ? 0 : native.queueCapacity(this.handle);
+    if (capacity > 0) this.#capacity = capacity;
+    return this.#capacity;
+  }
+
+  get claim(): Claim {
+    return this.#claim;
+  }
+
+  /** Nothing is left and nothing will come. */
+  get finished(): boolean {
+    return this.ended();
+  }
+
+  /** A connection begins to use it. */
+  serve(): void {
+    this.#served = true;
+    this.#live++;
+    if (this.parent === null) listen(this.handle, this);
+  }
+
+  /** A connection has ended; its last completion is in the queue already. */
+  connectionEnded(): void {
+    this.#live--;
+    if (this.parent === null && this.#live === 0) unlisten(this.handle);
+    this.#pump?.drain();
+    this.source.ready();
+  }
+
+  claimForVerbs(): void {
+    if (this.#claim === 'verbs-tier') return;
+    if (this.#claim === 'promise-tier') {
+      throw new RpmaError(
+        'ERR_RPMA_QUEUE_CLAIMED',
+        'awaited operations consume this completion queue: use the promise tier on it, or a ' +
+          'connection whose operations are not awaited',
+      );
+    }
+    this.#claim = 'verbs-tier';
+  }
+
+  /** Before a postX: its completion must not reach the pump. */
+  requireVerbs(): void {
+    if (this.#claim === 'promise-tier') this.claimForVerbs();
+  }
+
+  claimForPromises(): Pump {
+    if (this.#pump !== null) return this.#pump;
+    if (this.#claim === 'verbs-tier' || this.verbsPosted) {
+      const cause =
+        this.#claim === 'verbs-tier'
+          ? 'the program polls or takes from this completion queue'
+          : 'operations were posted with postX() on this completion queue';
+      throw new RpmaError(
+        'ERR_RPMA_QUEUE_CLAIMED',
+        `${cause}: awaited operations need a queue that nothing else consumes`,
+      );
+    }
+    this.#claim = 'promise-tier';
+    this.#pump = new Pump(this);
+    return this.#pump;
+  }
+
+  onReady(): void {
+    this.armed = false;
+    if (this.#pump !== null) this.#pump.drain();
+    else this.source.ready();
+  }
+
+  fetch(): number {
+    return this.pollRecords(limits.completionsPerPoll);
+  }
+
+  /** Fills the environment's records; a queue that is gone has nothing. */
+  pollRecords(max: number): number {
+    if (this.#dead) return 0;
+    const count = native.poll(this.handle, max);
+    if (count > 0) return count;
+    if (count === 0) {
+      this.#releaseWhenDone();
+      return 0;
+    }
+    if (count === -statusNumber.closed) {
+      this.#dead = true;
+      return 0;
+    }
+    return check(count, 'completion queue');
+  }
+
+  arm(): boolean {
+    if (this.armed || this.#dead) return true;
+    const result = native.queueArm(this.handle);
+    if (result === -statusNumber.closed) {
+      this.#dead = true;
+      return true;
+    }
+    this.armed = check(result, 'completion queue') > 0;
+    return this.armed;
+  }
+
+  withinBudget(): boolean {
+    return withinBudget();
+  }
+
+  later(callback: () => void): void {
+    later(callback);
+  }
+
+  /** Fetches ahead if nothing is there; whether something is. */
+  hasSome(): boolean {
+    if (this.#aheadAt < this.#aheadEnd) return true;
+    const count = this.pollRecords(fetchAhead);
+    this.#ahead.copyFrom(this.records, 0, count);
+    this.#aheadAt = 0;
+    this.#aheadEnd = count;
+    return count > 0;
+  }
+
+  next(): Completion | null {
+    return this.hasSome() ? this.#ahead.decode(this.#aheadAt++) : null;
+  }
+
+  ended(): boolean {
+    if (this.#aheadAt < this.#aheadEnd) return false;
+    return this.#dead || (this.#served && this.#live === 0 && this.#nothingLeft());
+  }
+
+  /** Completions into a batch's records; what was fetched ahead comes first. */
+  pollInto(target: CompletionRecords): number {
+    const ahead = Math.min(this.#aheadEnd - this.#aheadAt, target.capacity);
+    if (ahead > 0) {
+      target.copyFrom(this.#ahead, this.#aheadAt, ahead);
+      this.#aheadAt += ahead;
+      return ahead;
+    }
+    const count = this.pollRecords(Math.min(target.capacity, limits.completionsPerPoll));
+    target.copyFrom(this.records, 0, count);
+    return count;
+  }
+
+  /** Up to max fresh completions. */
+  poll(max: number): Completion[] {
+    const found: Completion[] = [];
+    while (found.length < max && this.#aheadAt < this.#aheadEnd) {
+      found.push(this.#ahead.decode(this.#aheadAt++));
+    }
+    while (found.length < max) {
+      const wanted = Math.min(max - found.length, limits.completionsPerPoll);
+      const count = this.pollRecords(wanted);
+      for (let i = 0; i < count; i++) found.push(this.records.decode(i));
+      if (count < wanted) break;
+    }
+    return found;
+  }
+
+  override destroy(): void {
+    this.close().catch(() => undefined);
+  }
+
+  /** Lets go of the handle; what was fetched ahead stays readable. */
+  release(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    unlisten(this.handle);
+    native.queueClose(this.handle);
+    this.source.ready();
+  }
+
+  protected override shut(): Promise<void> {
+    const lost = new RpmaError('ERR_RPMA_CLOSED', 'the completion queue was closed', {
+      mayHaveTakenEffect: true,
+    });
+    this.#pump?.failOperationsOf(null, lost);
+    this.release();
+    return Promise.resolve();
+  }
+
+  /** Once every connection has ended an empty queue stays empty. */
+  #nothingLeft(): boolean {
+    const count = native.queueDrained(this.handle);
+    if (count === -statusNumber.closed) this.#dead = true;
+    return count !== 0;
+  }
+
+  #releaseWhenDone(): void {
+    if (this.parent === null && this.#served && this.#live === 0) this.release();
+  }
+}

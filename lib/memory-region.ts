@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Registered memory. JS thread only; the bytes themselves are read and written by the peer's threads on
+// behalf of other sides.
+
+import { constants } from 'node:buffer';
+import { argumentError } from './errors.js';
+import { access, constructorKey, requireConstructorKey } from './internal/access.js';
+import { check } from './internal/environment.js';
+import { native } from './internal/native.js';
+import type { RegionCore } from './internal/region-core.js';
+import { requireInteger } from './internal/validate.js';
+import type { Peer } from './peer.js';
+
+let construct: (core: RegionCore) => MemoryRegion;
+
+/**
+ * Memory that this peer may use in operations, and that others may use as far as `usage` says. It stays
+ * open until it or its peer is closed, even when the program drops it.
+ *
+ * @remarks Thread safety: per object, on the thread that made it. Words that others write are read with
+ * `Atomics.load` on a view.
+ * @see librpma: `struct rpma_mr_local`, `rpma_mr_reg`
+ */
+export class MemoryRegion implements AsyncDisposable {
+  readonly #core: RegionCore;
+  #bytes: Uint8Array | undefined;
+  #descriptor: Uint8Array | undefined;
+
+  static {
+    access.region = (value) =>
+      typeof value === 'object' && value !== null && #core in value ? value.#core : undefined;
+    construct = (core) => {
+      return new MemoryRegion(constructorKey, core);
+    };
+  }
+
+  private constructor(key: typeof constructorKey, core: RegionCore) {
+    requireConstructorKey(key, 'MemoryRegion', 'peer.register() or peer.allocate()');
+    this.#core = core;
+  }
+
+  /** The peer it was registered with. */
+  get peer(): Peer {
+    return this.#core.peer.owner;
+  }
+
+  /**
+   * Bytes.
+   *
+   * @see librpma: `rpma_mr_get_size`
+   */
+  get sizeBytes(): number {
+    return this.#core.sizeBytes;
+  }
+
+  /** MemoryUsage bits. */
+  get usage(): number {
+    return this.#core.usage;
+  }
+
+  /**
+   * The memory itself, the same object each time. Of length 0 once closed.
+   *
+   * @throws ERR_RPMA_OUT_OF_RANGE larger than one ArrayBuffer (4 GiB on Node 20): use view()
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_mr_get_ptr`
+   */
+  get bytes(): Uint8Array {
+    const core = this.#core;
+    if (!core.usable) return this.#withoutBytes();
+    if (core.memory !== null) return core.memory;
+    if (core.sizeBytes > constants.MAX_LENGTH) {
+      throw argumentError(
+        'ERR_RPMA_OUT_OF_RANGE',
+        `region.bytes: ${core.sizeBytes} bytes do not fit one ArrayBuffer here: use view(offset, length)`,
+      );
+    }
+    this.#bytes ??= this.view(0, core.sizeBytes);
+    return this.#bytes;
+  }
+
+  /**
+   * A window of the memory, without a copy. Of length 0 once closed, unless the memory is the program's
+   * own.
+   *
+   * @param offset - first byte
+   * @param length - bytes
+   * @returns the window
+   * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
+   * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the region, or length beyond one ArrayBuffer
+   * @throws ERR_RPMA_CLOSED the region is closed
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_mr_get_ptr`
+   */
+  view(offset: number, length: number): Uint8Array {
+    const core = this.#core;
+    core.requireOpen('region.view()');
+    requireInteger(offset, 'offset', 0, core.sizeBytes);
+    requireInteger(length, 'length', 0, Math.min(core.sizeBytes - offset, constants.MAX_LENGTH));
+    if (core.memory !== null) return core.memory.subarray(offset, offset + length);
+    const window = native.regionView(core.handle, offset, length);
+    if (typeof window !== 'number') return new Uint8Array(window);
+    check(window, 'region.view()');
+    return new Uint8Array(0);
+  }
+
+  /**
+   * The descriptor to give to the other side: a secret, since it is all that is needed to use the region.
+   *
+   * @returns librpma's 21 bytes, a fresh copy
+   * @throws ERR_RPMA_CLOSED the region is closed
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_mr_get_descriptor`, `rpma_mr_get_descriptor_size`
+   */
+  toDescriptor(): Uint8Array {
+    this.#core.requireOpen('region.toDescriptor()');
+    this.#descriptor ??= native.regionDescriptor(this.#core.handle);
+    return this.#descriptor.slice();
+  }
+
+  /** Operations accepted and not yet completed that use it. */
+  get inFlight(): number {
+    if (this.#core.state === 'closed') return 0;
+    return check(native.regionInFlight(this.#core.handle), 'region.inFlight');
+  }
+
+  /**
+   * Revokes remote access at once, then waits for operations in flight, then lets go of the memory.
+   *
+   * @returns a promise, the same each time; once resolved nothing uses the memory any more
+   * @throws ERR_RPMA_PROVIDER deregistration failed; the region is closed all the same
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_mr_dereg`
+   */
+  close(): Promise<void> {
+    this.#core.usable = false;
+    return this.#core.close();
+  }
+
+  /**
+   * close().
+   *
+   * @returns the promise of close()
+   */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #withoutBytes(): Uint8Array {
+    // Views of library memory are detached by the addon; the program's own memory is not ours to detach.
+    if (this.#core.memory !== null || this.#bytes === undefined) return new Uint8Array(0);
+    return this.#core.state === 'closed' ? this.#bytes : new Uint8Array(0);
+  }
+}
+
+/** Wraps a core. Library use. */
+export function memoryRegionOf(core: RegionCore): MemoryRegion {
+  return construct(core);
+}
