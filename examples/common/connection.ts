@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// How the examples listen, accept and part. Two orders of parting exist, as in librpma's examples:
+// the side that is done disconnects and waits for the other (disconnectAndWait), the other waits
+// and then answers (waitAndDisconnect).
+
+import type { Connection, Endpoint, IncomingRequest } from 'rpma';
+
+/** Prints where the server listens; port 0 has become a real one by now. */
+export function announce(endpoint: Endpoint): void {
+  const address = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address;
+  console.log(`listening on ${address}:${endpoint.port}`);
+}
+
+/** Waits for the one client that an example serves. */
+export async function nextRequest(endpoint: Endpoint): Promise<IncomingRequest> {
+  const request = await endpoint.take();
+  if (request === null) throw new Error('the endpoint was closed while waiting for a client');
+  return request;
+}
+
+/** Accepts the one client and waits until the connection is up. */
+export async function acceptOne(endpoint: Endpoint, privateData?: Uint8Array): Promise<Connection> {
+  const request = await nextRequest(endpoint);
+  return request.accept({ privateData }).whenEstablished();
+}
+
+export async function disconnectAndWait(connection: Connection): Promise<void> {
+  connection.disconnect();
+  await expectClosed(connection);
+  await connection.close();
+}
+
+export async function waitAndDisconnect(connection: Connection): Promise<void> {
+  await expectClosed(connection);
+  await connection.close(); // disconnects this side too
+}
+
+async function expectClosed(connection: Connection): Promise<void> {
+  const { type, error } = await connection.whenClosed();
+  if (type !== 'closed') throw new Error(`the connection ended as ${type}`, { cause: error });
+}

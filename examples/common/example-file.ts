@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The file that an example keeps its data in. From the given offset on it starts with a signature
+// of 17 bytes, as in librpma's examples; the data follow. The signature is made durable after the
+// data, so a file that carries it is valid however its making was interrupted. A file that does not
+// exist is made.
+
+import { existsSync } from 'node:fs';
+import { PmemFile } from 'rpma';
+
+const signature = new TextEncoder().encode('RPMA_EXAMPLE_SIG\0');
+const newFileBytes = 65_536;
+
+/** Where the data start when the used part of the file starts at its beginning. */
+export const signatureBytes: number = signature.length;
+
+export interface ExampleFileOptions {
+  /** Room that the data need, in bytes. */
+  readonly dataBytes: number;
+  /** Where the used part of the file starts. */
+  readonly offset?: number;
+  /** Writes the first data of a new file; without it they are zero. */
+  readonly initialise?: (data: Uint8Array) => void;
+}
+
+/** Maps the file and sees to it that it carries the signature. */
+export async function openExampleFile(
+  path: string,
+  options: ExampleFileOptions,
+): Promise<PmemFile> {
+  const { dataBytes, offset = 0, initialise = (data: Uint8Array) => data.fill(0) } = options;
+  const dataOffset = offset + signature.length;
+  const neededBytes = dataOffset + dataBytes;
+  const file = existsSync(path)
+    ? await PmemFile.map(path)
+    : await PmemFile.map(path, { create: true, sizeBytes: Math.max(neededBytes, newFileBytes) });
+  if (file.sizeBytes < neededBytes) {
+    await file.unmap();
+    throw new Error(`${path} is too small: ${file.sizeBytes} bytes, ${neededBytes} are needed`);
+  }
+  const found = file.view(offset, signature.length);
+  if (!signature.every((byte, index) => byte === found[index])) {
+    initialise(file.view(dataOffset, dataBytes));
+    await file.persist(dataOffset, dataBytes);
+    found.set(signature);
+    await file.persist(offset, signature.length);
+  }
+  return file;
+}
