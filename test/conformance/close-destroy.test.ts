@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Endings (librpma: conn_disconnect, conn_delete), and the promise that holds through each: every
+// accepted operation has exactly one outcome.
+
+import assert from 'node:assert/strict';
+import type { Completion, Connection, MemoryRegion, RemoteRegion } from 'rpma';
+import { conform, withCode } from '../support/conform.js';
+import { turn, withDeadline } from '../support/deadline.js';
+import type { SeededRandom } from '../support/random.js';
+import { takeAll, takeRest, type World } from '../support/world.js';
+
+const over = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  ['ERR_RPMA_CLOSED', 'ERR_RPMA_STATE'].includes(String(error.code));
+
+interface Posted {
+  readonly always: Set<number>;
+  readonly onError: Set<number>;
+}
+
+/** Fills both queues of a connection with a random mix; ids from `firstId`. */
+function postMix(
+  connection: Connection,
+  local: MemoryRegion,
+  remote: RemoteRegion,
+  random: SeededRandom,
+  posted: Posted,
+): void {
+  let id = posted.always.size + posted.onError.size;
+  while (connection.sendQueueFree > 0) {
+    const completion = random.pick(['always', 'always', 'on-error'] as const);
+    const length = random.pick([0, 8, 1000, 100_000]);
+    const options = { local, remote, length, id, completion };
+    const kind = random.below(5);
+    if (kind === 0) connection.postRead(options);
+    else if (kind === 1) connection.postWrite(options);
+    else if (kind === 2) connection.postAtomicWrite({ remote, value: 1n, id, completion });
+    else if (kind === 3)
+      connection.postFlush({ remote, length, type: 'visibility', id, completion });
+    else connection.postSend({ length: 0, id, completion });
+    (completion === 'always' ? posted.always : posted.onError).add(id++);
+  }
+  while (connection.receiveQueueFree > 0) {
+    connection.postReceive({ length: 0, id });
+    posted.always.add(id++);
+  }
+}
+
+function checkOutcomes(posted: Posted, completions: readonly Completion[]): void {
+  const seen = new Set<number>();
+  for (const { id, ok } of completions) {
+    assert.ok(!seen.has(id), `operation ${id} completed twice`);
+    seen.add(id);
+    assert.ok(posted.always.has(id) || posted.onError.has(id), `${id} was never posted`);
+    if (posted.onError.has(id)) assert.equal(ok, false, `on-error ${id} completed with success`);
+  }
+  for (const id of posted.always) assert.ok(seen.has(id), `operation ${id} has no outcome`);
+}
+
+type Ending = (pair: { initiator: Connection; target: Connection }) => void;
+
+const endings: Readonly<Record<string, Ending>> = {
+  'the initiator destroys': ({ initiator }) => initiator.destroy(),
+  'the target destroys': ({ target }) => target.destroy(),
+  'the initiator disconnects': ({ initiator }) => initiator.disconnect(),
+  'the target disconnects': ({ target }) => target.disconnect(),
+  'the initiator closes': ({ initiator }) => void initiator.close({ timeoutMs: 300 }),
+  'both destroy': ({ initiator, target }) => {
+    initiator.destroy();
+    target.destroy();
+  },
+};
+
+async function endAmidTraffic(world: World, random: SeededRandom, end: Ending): Promise<void> {
+  const options = { sendQueueSize: 32, receiveQueueSize: 8, closeTimeoutMs: 300 };
+  const pair = await world.pair({ initiator: options, target: options });
+  const local = await world.local(pair, 100_000);
+  const { remote } = await world.lend(pair, 100_000);
+  for (let n = random.below(8); n > 0; n--) pair.target.postReceive({ length: 0 });
+  const posted: Posted = { always: new Set(), onError: new Set() };
+  const completions: Completion[] = [];
+  for (let rounds = random.below(4); rounds >= 0; rounds--) {
+    postMix(pair.initiator, local, remote, random, posted);
+    completions.push(...pair.initiator.completionQueue.poll(random.between(1, 16)));
+    for (let turns = random.below(3); turns > 0; turns--) await turn();
+  }
+  end(pair);
+  completions.push(...(await takeRest(pair.initiator.completionQueue)));
+  checkOutcomes(posted, completions);
+  assert.equal(pair.initiator.state, 'closed');
+  await withDeadline(pair.target.whenClosed(), 'the other side ends');
+  assert.equal(local.inFlight, 0);
+}
+
+conform('close and destroy', ({ it }) => {
+  for (const [name, end] of Object.entries(endings)) {
+    it(
+      `exactly one outcome for every operation when ${name}`,
+      async (world) => {
+        const random = world.random(71);
+        for (let round = 0; round < 12; round++) await endAmidTraffic(world, random, end);
+      },
+      { timeoutMs: 60_000 },
+    );
+  }
+
+  it('close() finishes accepted operations first', async (world) => {
+    const pair = await world.pair();
+    const local = await world.local(pair, 1 << 20);
+    const { region, remote } = await world.lend(pair, 1 << 20);
+    local.bytes.fill(6);
+    for (let id = 0; id < 4; id++) pair.initiator.postWrite({ local, remote, length: 1 << 20, id });
+    pair.initiator.postFlush({ remote, length: 1 << 20, type: 'visibility', id: 4 });
+    await withDeadline(pair.initiator.close(), 'close()');
+    const done = await takeRest(pair.initiator.completionQueue);
+    assert.deepEqual(
+      done.map((each) => [each.id, each.ok]),
+      [
+        [0, true],
+        [1, true],
+        [2, true],
+        [3, true],
+        [4, true],
+      ],
+    );
+    assert.ok(region.bytes.every((byte) => byte === 6));
+  });
+
+  it('close() is one promise, and of no harm after destroy()', async (world) => {
+    const pair = await world.pair();
+    const closing = pair.initiator.close();
+    assert.equal(pair.initiator.close(), closing);
+    pair.initiator.destroy();
+    pair.initiator.disconnect();
+    await withDeadline(closing, 'close()');
+    assert.equal(pair.initiator.close(), closing);
+    pair.target.destroy();
+    await withDeadline(pair.target.close(), 'close() after destroy()');
+  });
+
+  it('nothing can be posted once closing has begun', async (world) => {
+    const pair = await world.pair();
+    pair.initiator.disconnect();
+    assert.throws(() => pair.initiator.postWrite({ length: 0 }), over);
+    assert.throws(() => pair.initiator.postSend({ length: 0 }), over);
+    await withDeadline(pair.initiator.whenClosed(), 'the end');
+    assert.throws(() => pair.initiator.postWrite({ length: 0 }), over);
+    assert.throws(() => pair.initiator.postReceive({ length: 0 }), over);
+  });
+
+  it('send-queue operations before established are refused with STATE', async (world) => {
+    const peer = await world.peer();
+    const endpoint = await peer.listen('127.0.0.1', 0);
+    const connection = (await peer.createConnectionRequest('127.0.0.1', endpoint.port)).connect();
+    assert.throws(() => connection.postWrite({ length: 0 }), withCode('STATE'));
+    connection.postReceive({ length: 0, id: 1 });
+    connection.destroy();
+    const [flushed] = await takeAll(connection.completionQueue, 1);
+    assert.deepEqual([flushed?.id, flushed?.status], [1, 'flushed']);
+  });
+
+  it('close() while connecting gives up the attempt', async (world) => {
+    const peer = await world.peer();
+    const endpoint = await peer.listen('127.0.0.1', 0);
+    const connection = (await peer.createConnectionRequest('127.0.0.1', endpoint.port)).connect();
+    const established = assert.rejects(connection.whenEstablished());
+    await withDeadline(connection.close({ timeoutMs: 500 }), 'close()');
+    await withDeadline(established, 'whenEstablished() rejects');
+    assert.equal(connection.state, 'closed');
+  });
+
+  it('the side that did nothing ends by itself', async (world) => {
+    const pair = await world.pair();
+    pair.target.postReceive({ length: 0, id: 1 });
+    await withDeadline(pair.initiator.close(), 'close()');
+    const end = await withDeadline(pair.target.whenClosed(), 'the end of the other side');
+    assert.equal(end.type, 'closed');
+    const [flushed] = await takeRest(pair.target.completionQueue);
+    assert.equal(flushed?.status, 'flushed');
+    await withDeadline(pair.target.close(), 'its own close()');
+  });
+
+  it('both sides may close at once', async (world) => {
+    const pair = await world.pair();
+    await withDeadline(Promise.all([pair.initiator.close(), pair.target.close()]), 'both close');
+    assert.equal((await pair.initiator.whenClosed()).type, 'closed');
+    assert.equal((await pair.target.whenClosed()).type, 'closed');
+  });
+
+  it('the end is published after the last completion', async (world) => {
+    const pair = await world.pair();
+    for (let id = 0; id < 10; id++) pair.initiator.postReceive({ length: 0, id });
+    pair.target.destroy();
+    await withDeadline(pair.initiator.whenClosed(), 'the end');
+    const all = pair.initiator.completionQueue.poll(64);
+    assert.equal(all.length, 10);
+  });
+
+  it('a connection is disposed of by await using', async (world) => {
+    const pair = await world.pair();
+    {
+      await using connection = pair.initiator;
+      connection.postWrite({ length: 0 });
+    }
+    assert.equal(pair.initiator.state, 'closed');
+    assert.equal((await takeRest(pair.initiator.completionQueue)).length, 1);
+  });
+
+  it('connecting and closing many times leaves the peers as they were', async (world) => {
+    const pair = await world.pair();
+    for (let round = 0; round < 100; round++) {
+      const { initiator, target } = await world.again(pair);
+      initiator.postWrite({ length: 0 });
+      if (round % 2 === 0) await withDeadline(initiator.close(), 'close()');
+      else initiator.destroy();
+      await withDeadline(target.whenClosed(), 'the other side ends');
+    }
+    assert.equal(pair.initiator.state, 'established');
+  });
+});

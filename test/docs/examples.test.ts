@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Runs what the examples' READMEs tell to run and compares what both programs print with what the
+// page says. The server gets port 0; the client the port that the server's first line names.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { diskFolder, removeFolder } from '../support/folders.js';
+import {
+  assertOutput,
+  assertSuccess,
+  type Block,
+  blocksOf,
+  compiledRoot,
+  Program,
+  readPage,
+  userPages,
+} from './support.js';
+
+interface Command {
+  readonly example: string;
+  readonly program: string;
+  readonly address: string;
+  readonly port: string;
+  readonly rest: readonly string[];
+}
+
+interface Run {
+  readonly server: Command;
+  readonly client: Command;
+  readonly serverOutput: string;
+  readonly clientOutput: string;
+}
+
+/** A run on a page: a block with two commands, then one block of output for each program. */
+function runsOf(blocks: readonly Block[]): Run[] {
+  return blocks
+    .filter(({ language }) => language === 'sh')
+    .map((commands) => {
+      const after = blocks.slice(blocks.indexOf(commands) + 1);
+      const [server, client] = commands.text.trimEnd().split('\n').map(commandOf);
+      const serverOutput = after[0];
+      const clientOutput = after[1];
+      assert.ok(server !== undefined && client !== undefined, 'a run needs two commands');
+      assert.equal(serverOutput?.role, 'server', 'the output of the server follows the commands');
+      assert.equal(clientOutput?.role, 'client', 'then comes the output of the client');
+      return {
+        server,
+        client,
+        serverOutput: serverOutput?.text ?? '',
+        clientOutput: clientOutput?.text ?? '',
+      };
+    });
+}
+
+function commandOf(line: string): Command {
+  const words = /^npm run -s example -- (\S+) (server|client) (\S+) (\d+)((?: \S+)*)$/.exec(line);
+  assert.ok(words !== null, `not a command of an example: ${line}`);
+  const [, example = '', program = '', address = '', port = '', rest = ''] = words;
+  return { example, program, address, port, rest: rest.split(' ').filter((word) => word !== '') };
+}
+
+function startProgram(command: Command, port: string, folder: string): Program {
+  const file = join(compiledRoot, 'examples', command.example, `${command.program}.js`);
+  return new Program(file, [command.address, port, ...command.rest], folder);
+}
+
+async function runPair(run: Run, folder: string): Promise<void> {
+  const server = startProgram(run.server, '0', folder);
+  let client: Program | null = null;
+  try {
+    const line = await server.firstLine();
+    const port = /:(\d+)$/.exec(line)?.[1] ?? '';
+    assert.notEqual(Number(port), 0, `the first line names no port: ${line}`);
+    client = startProgram(run.client, port, folder);
+    const [clientEnd, serverEnd] = await Promise.all([client.end(), server.end()]);
+    assertSuccess(clientEnd, 'the client');
+    assertSuccess(serverEnd, 'the server');
+    assertOutput(clientEnd.stdout, run.clientOutput, 'the client');
+    const printed = serverEnd.stdout.replace(`:${port}\n`, `:${run.server.port}\n`);
+    assertOutput(printed, run.serverOutput, 'the server');
+  } finally {
+    server.kill();
+    client?.kill();
+  }
+}
+
+describe('the examples print what their READMEs say', () => {
+  const pages = userPages().filter((page) => /^examples\/\d\d/.test(page));
+  assert.ok(pages.length > 0, 'no example has a README');
+  for (const page of pages) {
+    test(page, async () => {
+      const runs = runsOf(blocksOf(readPage(page)));
+      assert.ok(runs.length > 0, 'the page shows no run');
+      const folder = await diskFolder();
+      try {
+        for (const run of runs) await runPair(run, folder);
+      } finally {
+        await removeFolder(folder);
+      }
+    });
+  }
+});
+
+describe('an example refuses wrong arguments with status 2 and its usage', () => {
+  for (const args of [[], ['127.0.0.1'], ['127.0.0.1', 'port'], ['127.0.0.1', '65536']]) {
+    test(`server ${args.join(' ')}`, async () => {
+      const file = join(compiledRoot, 'examples', '01-connection', 'server.js');
+      const { code, stderr } = await new Program(file, args, compiledRoot).end();
+      assert.equal(code, 2);
+      assert.match(stderr, /^usage: server <address> <port>$/m);
+    });
+  }
+});

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The tarball as a user gets it: packed from this tree, installed into an empty folder without a
+// network, without install scripts and without anybody's npm configuration, then imported and
+// required. What it may hold is listed in contents.txt, by folder and kind of file.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { packageRoot } from '../support/folders.js';
+
+interface Manifest {
+  readonly version: string;
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly gypfile: boolean;
+}
+
+const root = packageRoot();
+
+/** Where `npm` is: the one that runs the tests, else the one on the path. */
+function npm(args: readonly string[], cwd: string, userConfig: string): string {
+  const script = process.env['npm_execpath'] ?? '';
+  const isScript = script.endsWith('.js');
+  const command = isScript ? process.execPath : 'npm';
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
+  );
+  return execFileSync(command, [...(isScript ? [script] : []), ...args], {
+    cwd,
+    encoding: 'utf8',
+    env: { ...env, npm_config_userconfig: userConfig, npm_config_update_notifier: 'false' },
+  });
+}
+
+function node(args: readonly string[], cwd: string): string {
+  const env = { ...process.env };
+  delete env['RPMA_NATIVE'];
+  return execFileSync(process.execPath, args, { cwd, encoding: 'utf8', env });
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => statSync(path.join(folder, name)).isFile())
+    .sort();
+}
+
+/**
+ * 'dist/internal/native.js' is of the kind 'dist/internal/*.js'; files in the root are themselves.
+ */
+function kindOf(file: string): string {
+  const folder = path.dirname(file);
+  if (folder === '.' || folder.startsWith('prebuilds')) return file;
+  return `${folder}/*${/(\.[a-z]+)*$/.exec(path.basename(file).replace('.generated', ''))?.[0] ?? ''}`;
+}
+
+describe('the packed tarball', () => {
+  let folder = '';
+  let tarball = '';
+  let installed = '';
+  let manifest: Manifest;
+
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'rpma-package-'));
+    const job = path.join(root, 'scripts', 'run.mjs');
+    const printed = node([job, 'pack', `--destination=${folder}`], root);
+    tarball = printed.trim().split('\n').at(-1) ?? '';
+    const userConfig = path.join(folder, 'empty.npmrc');
+    writeFileSync(userConfig, '');
+    writeFileSync(path.join(folder, 'package.json'), '{"private":true}\n');
+    npm(['install', '--offline', '--ignore-scripts', '--no-audit', tarball], folder, userConfig);
+    installed = path.join(folder, 'node_modules', 'rpma');
+    manifest = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8')) as Manifest;
+  });
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('holds the files of contents.txt and no others', () => {
+    const kinds = [...new Set(filesBelow(installed).map(kindOf))].sort();
+    const machine = `${process.platform}-${process.arch}`;
+    const actual = kinds.map((kind) => kind.replace(machine, '<machine>')).join('\n');
+    const snapshot = path.join(root, 'test', 'package', 'contents.txt');
+    if (process.env['RPMA_UPDATE_SNAPSHOT'] === '1') writeFileSync(snapshot, `${actual}\n`);
+    assert.equal(actual, readFileSync(snapshot, 'utf8').trim());
+  });
+
+  test('runs nothing at installation and brings no dependency', () => {
+    const hooks = ['preinstall', 'install', 'postinstall', 'prepare', 'prepack', 'postpack'];
+    assert.deepEqual(
+      hooks.filter((hook) => hook in manifest.scripts),
+      [],
+    );
+    assert.equal(manifest.gypfile, false);
+    assert.deepEqual(Object.keys(manifest.dependencies ?? {}), []);
+    assert.deepEqual(readdirSync(path.join(folder, 'node_modules')).sort(), [
+      '.package-lock.json',
+      'rpma',
+    ]);
+  });
+
+  test('is imported as an ES module, both entries', () => {
+    const program = [
+      "import { Peer, RemoteRegion } from 'rpma';",
+      "import * as descriptors from 'rpma/descriptors';",
+      "import manifest from 'rpma/package.json' with { type: 'json' };",
+      'const same = descriptors.RemoteRegion === RemoteRegion;',
+      'console.log(manifest.version, typeof Peer.open, same);',
+    ].join('\n');
+    const args = ['--no-warnings', '--input-type=module', '--eval', program];
+    assert.equal(node(args, folder).trim(), `${manifest.version} function true`);
+  });
+
+  test('is required from CommonJS, with the same classes', () => {
+    const program = [
+      "const required = require('rpma');",
+      "import('rpma').then((imported) => console.log(imported.Peer === required.Peer));",
+    ].join('\n');
+    const args = ['--no-warnings', '--input-type=commonjs', '--eval', program];
+    assert.equal(node(args, folder).trim(), 'true');
+  });
+
+  test('descriptors load without the native addon', () => {
+    const program = "import 'rpma/descriptors'; console.log('loaded');";
+    rmSync(path.join(installed, 'prebuilds'), { recursive: true });
+    assert.equal(node(['--input-type=module', '--eval', program], folder).trim(), 'loaded');
+  });
+
+  test('satisfies publint', () => {
+    node([path.join(root, 'node_modules/publint/src/cli.js'), 'run', tarball, '--strict'], root);
+  });
+
+  test('has types that resolve in every ESM mode', () => {
+    const script = path.join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js');
+    node([script, '--profile', 'esm-only', '--no-color', tarball], root);
+  });
+});

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the types must take. Never run: the compiler reads it.
+
+import type {
+  CompletionBatch} from 'rpma';
+import {
+  type Completion,
+  type Connection,
+  ConnectionConfig,
+  type ConnectionEvent,
+  type ConnectionRequest,
+  type Durability,
+  type Endpoint,
+  type IncomingRequest,
+  type MemoryRegion,
+  type OutgoingRequest,
+  type Peer,
+  type PmemFile,
+  type ReceiveResult,
+  type RemoteRegion,
+  type Source,
+} from 'rpma';
+
+declare const peer: Peer;
+declare const endpoint: Endpoint;
+declare const connection: Connection;
+declare const local: MemoryRegion;
+declare const remote: RemoteRegion;
+declare const file: PmemFile;
+
+export const sources: [Source<IncomingRequest>, Source<ConnectionEvent>, Source<Completion>] = [
+  endpoint,
+  connection.events,
+  connection.completionQueue,
+];
+
+export function posts(maybe: number | undefined, batch: CompletionBatch): number {
+  connection.postWrite({ length: 0 });
+  connection.postWrite({ local, remote, length: 8, localOffset: maybe, id: maybe });
+  connection.postSend({ length: 0, completion: 'on-error' });
+  connection.postReceive({ local, length: 8, id: 3 });
+  connection.postAtomicWrite({ remote, value: 5n });
+  connection.postAtomicWrite({ remote, value: new Uint8Array(8) });
+  const reused = { local, localOffset: 0, remote, length: 8, completion: 'always' as const };
+  reused.localOffset = 8;
+  connection.postRead(reused);
+  return connection.completionQueue.pollInto(batch);
+}
+
+export async function promises(signal: AbortSignal): Promise<Durability | undefined> {
+  const received: ReceiveResult = await connection.receive({ local, length: 8 });
+  await connection.send({ local, length: received.length, signal });
+  await connection.read({ local, remote, length: 8, timeoutMs: 5 });
+  await connection.atomicWrite({ remote, value: 5n, until: 'delivered' });
+  const { durability } = await connection.write({ local, remote, length: 8, until: 'durable' });
+  return durability;
+}
+
+export async function lifetimes(): Promise<void> {
+  const config = new ConnectionConfig({ sendQueueSize: 64 });
+  await using region = await peer.register(file, { usage: 0x28, length: 4096 });
+  await using other = await peer.connect('::1', 1, { connection: config });
+  using request: OutgoingRequest = await peer.createConnectionRequest('localhost', 1, {
+    connection: { ...config },
+  });
+  const either: ConnectionRequest = request;
+  either.postReceive({ length: 0 });
+  other.canFlush(remote, 'persistent');
+  region.view(0, 8).fill(0);
+}
