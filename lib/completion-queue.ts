@@ -17,11 +17,11 @@ const pollDefault = 16;
 let construct: (core: QueueCore) => CompletionQueue;
 
 /**
- * Where completions come out, in the order of their posts per send queue and per receive queue. It cannot
- * overflow. The first consumer claims it for its life: this class's methods for the verbs tier, awaited
- * operations for the promise tier. Failed operations are values; only a broken queue throws. It ends
- * (null, false, iteration done) when its connections have ended and it is empty, and stays readable after
- * `connection.close()`.
+ * Where completions come out, in the order of their posts per send queue and per receive queue. It
+ * cannot overflow. The first consumer claims it for its life: this class's methods for the verbs
+ * tier, awaited operations for the promise tier. Failed operations are values; only a broken queue
+ * throws. It ends (null, false, iteration done) when its connections have ended and it is empty,
+ * and stays readable after `connection.close()`.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: `rpma_conn_get_cq`, `rpma_conn_get_rcq`, `struct rpma_cq`
@@ -180,8 +180,8 @@ export class CompletionQueue implements Source<Completion> {
   }
 
   /**
-   * Yields every completion, also the flushed ones, until the queue has ended. `break` lets go; unread
-   * completions stay. A second loop at the same time gets ERR_RPMA_BUSY.
+   * Yields every completion, also the flushed ones, until the queue has ended. `break` lets go;
+   * unread completions stay. A second loop at the same time gets ERR_RPMA_BUSY.
    *
    * @returns an iterator
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Outcomes of operations: the reusable batch for polling without allocation, and the error that a failed
-// completion stands for. JS thread only; no addon.
+// Outcomes of operations: the reusable batch for polling without allocation, and the error that a
+// failed completion stands for. JS thread only; no addon.
 
 import { RpmaError } from './errors.js';
 import { access, type BatchCore } from './internal/access.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The configuration of a connection: options checked once, completed with librpma's defaults and ours,
-// and turned into what the addon takes. An immutable value.
+// The configuration of a connection: options checked once, completed with librpma's defaults and
+// ours, and turned into what the addon takes. An immutable value.
 
 import { argumentError } from './errors.js';
 import type { CompletionQueue } from './completion-queue.js';
@@ -29,7 +29,9 @@ export interface ConnectionOptions {
   readonly resolveTimeoutMs?: number | undefined;
   /** From connect() or accept() to established (10000). */
   readonly connectTimeoutMs?: number | undefined;
-  /** Entries of the completion queue, at least; it always holds what its queues can complete (10). */
+  /**
+   * Entries of the completion queue, at least; it always holds what its queues can complete (10).
+   */
   readonly completionQueueSize?: number | undefined;
   /** Operations in the send queue (10). */
   readonly sendQueueSize?: number | undefined;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A connection before it is one: its queues exist, receives can be posted, and what it becomes is still
-// the program's to decide. An unspent request may be collected; that is reported once. JS thread only.
+// A connection before it is one: its queues exist, receives can be posted, and what it becomes is
+// still the program's to decide. An unspent request may be collected; that is reported once. JS
+// thread only.
 
 import type { ConnectionConfig } from './connection-config.js';
 import { connectionOf, type Connection } from './connection.js';
@@ -65,8 +66,8 @@ export abstract class ConnectionRequest {
   }
 
   /**
-   * Posts a receive before the connection exists, so that the first message finds it. It belongs to the
-   * verbs tier: its completion comes out of the connection's queue.
+   * Posts a receive before the connection exists, so that the first message finds it. It belongs to
+   * the verbs tier: its completion comes out of the connection's queue.
    *
    * @param receive - where the message goes; read during the call only
    * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad option

@@ -51,13 +51,13 @@ import type {
 let construct: (core: ConnectionCore, config: ConnectionConfig) => Connection;
 
 /**
- * One connection. Keeps the process alive from connect() or accept() until it has ended or is unref'd, as
- * net.Socket.
+ * One connection. Keeps the process alive from connect() or accept() until it has ended or is
+ * unref'd, as net.Socket.
  *
- * Verbs tier: `postX()` returns at once and its completion comes out of `completionQueue`. Promise tier:
- * `read()`, `write()` and the like; the first one claims the queue. Methods that return a promise never
- * throw: they reject. A signal or deadline ends the waiting, not the operation: its memory stays in use
- * and its place taken until its completion.
+ * Verbs tier: `postX()` returns at once and its completion comes out of `completionQueue`. Promise
+ * tier: `read()`, `write()` and the like; the first one claims the queue. Methods that return a
+ * promise never throw: they reject. A signal or deadline ends the waiting, not the operation: its
+ * memory stays in use and its place taken until its completion.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: `struct rpma_conn`
@@ -194,8 +194,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Whether a flush of this type would be accepted: granted by the region, and for 'persistent' native
-   * here or vouched for.
+   * Whether a flush of this type would be accepted: granted by the region, and for 'persistent'
+   * native here or vouched for.
    *
    * @param remote - the region to flush
    * @param type - 'visibility' or 'persistent'
@@ -256,7 +256,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Waits for accepted operations, disconnects, waits for the other side, frees. Its queue stays readable.
+   * Waits for accepted operations, disconnects, waits for the other side, frees. Its queue stays
+   * readable.
    *
    * @param options - timeoutMs bounds it (closeTimeoutMs), then it becomes destroy()
    * @returns a promise, the same each time; resolves after the end
@@ -310,8 +311,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Posts a read of remote into local memory. Guarantee on completion: delivered; the bytes are in local
-   * memory.
+   * Posts a read of remote into local memory. Guarantee on completion: delivered; the bytes are in
+   * local memory.
    *
    * @param operation - read during the call only: reuse it freely
    * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option, or half of local/remote
@@ -335,8 +336,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Posts a write of local into remote memory. Guarantee on completion: reusable; local memory may be
-   * changed, and nothing is known of the other side.
+   * Posts a write of local into remote memory. Guarantee on completion: reusable; local memory may
+   * be changed, and nothing is known of the other side.
    *
    * @param operation - read during the call only: reuse it freely
    * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option, or half of local/remote
@@ -359,8 +360,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Posts a write of 8 bytes that change together, after all earlier operations. Guarantee on completion:
-   * reusable.
+   * Posts a write of 8 bytes that change together, after all earlier operations. Guarantee on
+   * completion: reusable.
    *
    * @param operation - read during the call only: reuse it freely
    * @throws ERR_RPMA_INVALID_ARG_TYPE a bad option
@@ -432,8 +433,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Posts room for one message; allowed before the connection is established. Guarantee on completion:
-   * the message is in local memory.
+   * Posts room for one message; allowed before the connection is established. Guarantee on
+   * completion: the message is in local memory.
    *
    * @param operation - read during the call only: reuse it freely
    * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option
@@ -454,7 +455,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Reads remote into local memory. Guarantee once resolved: delivered; the bytes are in local memory.
+   * Reads remote into local memory. Guarantee once resolved: delivered; the bytes are in local
+   * memory.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
    * @returns a promise
@@ -473,8 +475,9 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Writes local into remote memory. Guarantee once resolved: as `until` says; 'reusable' by default,
-   * 'delivered' and 'durable' with the flush that they need. Whole operations keep their order.
+   * Writes local into remote memory. Guarantee once resolved: as `until` says; 'reusable' by
+   * default, 'delivered' and 'durable' with the flush that they need. Whole operations keep their
+   * order.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
    * @returns what stands behind 'durable'
@@ -495,7 +498,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * write() until 'durable'. Guarantee once resolved: durable; the range is persistent on the other side.
+   * write() until 'durable'. Guarantee once resolved: durable; the range is persistent on the other
+   * side.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
    * @returns what stands behind it
@@ -537,8 +541,8 @@ export class Connection implements AsyncDisposable {
    * @param operation - read during the call only; with signal and deadline of the waiting
    * @returns what stands behind 'persistent'
    * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE,
-   * ERR_RPMA_USAGE, ERR_RPMA_NOT_PERSISTENT, ERR_RPMA_STATE, ERR_RPMA_CLOSED, ERR_RPMA_NOT_SUPPORTED as
-   * postFlush()
+   * ERR_RPMA_USAGE, ERR_RPMA_NOT_PERSISTENT, ERR_RPMA_STATE, ERR_RPMA_CLOSED,
+   * ERR_RPMA_NOT_SUPPORTED as postFlush()
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the waiting ended; the operation may still happen
@@ -569,8 +573,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Posts now, resolves when a message has come. No signal and no deadline: a posted receive cannot be
-   * taken back. One that ends as flushed is no unhandled rejection: whenClosed() tells the end.
+   * Posts now, resolves when a message has come. No signal and no deadline: a posted receive cannot
+   * be taken back. One that ends as flushed is no unhandled rejection: whenClosed() tells the end.
    *
    * @param operation - read during the call only
    * @returns length and origin of the message

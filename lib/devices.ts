@@ -5,14 +5,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { abiHash } from './internal/abi.generated.js';
+import { abiHash, limits } from './internal/abi.generated.js';
 import { localAddresses } from './internal/address.js';
 import { check, startEnvironment } from './internal/environment.js';
 import { native } from './internal/native.js';
 import type { Capabilities, DeviceInfo, ProviderName } from './types.js';
 
 /** Version of the iWARP extension that this library speaks to its own kind. */
-const iwarpExtension = 1;
+const iwarpExtension = limits.extensionVersion;
 
 const none: Capabilities = Object.freeze({
   nativeFlush: false,

@@ -18,8 +18,9 @@ import type { ConnectionChoice, Source, WaitOptions } from './types.js';
 let construct: (handle: Handle, peer: PeerCore, config: ConnectionConfig) => Endpoint;
 
 /**
- * A listening address. Keeps the process alive until closed or unref'd, as net.Server. Requests that are
- * not fetched wait; at `limits.unfetchedRequests` of them it stops accepting until one is fetched.
+ * A listening address. Keeps the process alive until closed or unref'd, as net.Server. Requests
+ * that are not fetched wait; at `limits.unfetchedRequests` of them it stops accepting until one is
+ * fetched.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: `rpma_ep_listen`, `struct rpma_ep`
@@ -123,8 +124,8 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
   }
 
   /**
-   * Yields requests until the endpoint is closed. `break` lets go. A second loop at the same time gets
-   * ERR_RPMA_BUSY.
+   * Yields requests until the endpoint is closed. `break` lets go. A second loop at the same time
+   * gets ERR_RPMA_BUSY.
    *
    * @returns an iterator
    * @remarks Thread safety: per object, on the thread that made it.

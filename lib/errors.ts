@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The errors of the library: one class, one table of codes (abi/status.json), and the brand by which
-// both are known across copies of the package. Pure values: any thread, no addon.
+// The errors of the library: one class, one table of codes (abi/status.json), and the brand by
+// which both are known across copies of the package. Pure values: any thread, no addon.
 
 import { statuses, type StatusCode, type StatusScope } from './internal/abi.generated.js';
 import type { Operation, ProviderName } from './types.js';
@@ -43,9 +43,9 @@ function brandOf(value: unknown): unknown {
 /**
  * Every error of the library but bad arguments, which are TypeErrors and RangeErrors with a `code`.
  *
- * `instanceof RpmaError` holds across several copies of the package in one thread: the class is known by
- * a brand, `Symbol.for('rpma.error')`. The `name` of ERR_RPMA_ABORTED is 'AbortError', that of
- * ERR_RPMA_TIMEOUT 'TimeoutError'.
+ * `instanceof RpmaError` holds across several copies of the package in one thread: the class is
+ * known by a brand, `Symbol.for('rpma.error')`. The `name` of ERR_RPMA_ABORTED is 'AbortError',
+ * that of ERR_RPMA_TIMEOUT 'TimeoutError'.
  *
  * @remarks Thread safety: a value; belongs to the thread that caught it.
  * @see librpma: `rpma_err_2str` and the RPMA_E codes
@@ -116,7 +116,8 @@ function nameOf(code: RpmaErrorCode): string {
 }
 
 /**
- * Whether a value is an error of this library: an RpmaError, or one of its TypeErrors and RangeErrors.
+ * Whether a value is an error of this library: an RpmaError, or one of its TypeErrors and
+ * RangeErrors.
  *
  * @param value - anything, as a rule what was caught
  * @returns true when it carries a `code` of this library

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Registered memory. JS thread only; the bytes themselves are read and written by the peer's threads on
-// behalf of other sides.
+// Registered memory. JS thread only; the bytes themselves are read and written by the peer's
+// threads on behalf of other sides.
 
 import { constants } from 'node:buffer';
 import { argumentError } from './errors.js';
@@ -15,8 +15,8 @@ import type { Peer } from './peer.js';
 let construct: (core: RegionCore) => MemoryRegion;
 
 /**
- * Memory that this peer may use in operations, and that others may use as far as `usage` says. It stays
- * open until it or its peer is closed, even when the program drops it.
+ * Memory that this peer may use in operations, and that others may use as far as `usage` says. It
+ * stays open until it or its peer is closed, even when the program drops it.
  *
  * @remarks Thread safety: per object, on the thread that made it. Words that others write are read with
  * `Atomics.load` on a view.
@@ -81,8 +81,8 @@ export class MemoryRegion implements AsyncDisposable {
   }
 
   /**
-   * A window of the memory, without a copy. Of length 0 once closed, unless the memory is the program's
-   * own.
+   * A window of the memory, without a copy. Of length 0 once closed, unless the memory is the
+   * program's own.
    *
    * @param offset - first byte
    * @param length - bytes
@@ -106,7 +106,8 @@ export class MemoryRegion implements AsyncDisposable {
   }
 
   /**
-   * The descriptor to give to the other side: a secret, since it is all that is needed to use the region.
+   * The descriptor to give to the other side: a secret, since it is all that is needed to use the
+   * region.
    *
    * @returns librpma's 21 bytes, a fresh copy
    * @throws ERR_RPMA_CLOSED the region is closed
@@ -148,7 +149,8 @@ export class MemoryRegion implements AsyncDisposable {
   }
 
   #withoutBytes(): Uint8Array {
-    // Views of library memory are detached by the addon; the program's own memory is not ours to detach.
+    // Views of library memory are detached by the addon; the program's own memory is not ours to
+    // detach.
     if (this.#core.memory !== null || this.#bytes === undefined) return new Uint8Array(0);
     return this.#core.state === 'closed' ? this.#bytes : new Uint8Array(0);
   }

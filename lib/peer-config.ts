@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a peer says of itself: librpma's 1-byte peer descriptor. An immutable value; pure JavaScript, no
-// addon, any thread.
+// What a peer says of itself: librpma's 1-byte peer descriptor. An immutable value; pure
+// JavaScript, no addon, any thread.
 
 import { argumentError } from './errors.js';
 import { limits } from './internal/abi.generated.js';
@@ -9,7 +9,9 @@ import { optionalBoolean, requireBytes, requireObject } from './internal/validat
 
 /** What {@link PeerConfig} is made of. */
 export interface PeerConfigOptions {
-  /** What other sides write reaches persistent memory without our processor's help; default false. */
+  /**
+   * What other sides write reaches persistent memory without our processor's help; default false.
+   */
   readonly directWriteToPmem?: boolean | undefined;
 }
 
@@ -50,7 +52,8 @@ export class PeerConfig {
   }
 
   /**
-   * Reads a descriptor: a first byte that is not 0 means directWriteToPmem; a longer tail is ignored.
+   * Reads a descriptor: a first byte that is not 0 means directWriteToPmem; a longer tail is
+   * ignored.
    *
    * @param bytes - at least 1 byte
    * @returns the configuration

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A peer: one device with its protection domain and progress threads; all else is made from it. JS thread
-// only; the peer's threads serve other sides whatever this thread does.
+// A peer: one device with its protection domain and progress threads; all else is made from it. JS
+// thread only; the peer's threads serve other sides whatever this thread does.
 
 import { isIP } from 'node:net';
 import { completionQueueOf, sharedQueueCore, type CompletionQueue } from './completion-queue.js';
@@ -59,7 +59,10 @@ export interface PeerOptions {
    * answered.
    */
   readonly directWriteToPmem?: boolean | undefined;
-  /** How long progress threads and waits spin before they sleep; default 0, which saves the processor. */
+  /**
+   * How long progress threads and waits spin before they sleep; default 0, which saves the
+   * processor.
+   */
   readonly busyPollMicroseconds?: number | undefined;
 }
 
@@ -81,8 +84,8 @@ const boundMax = 2 ** 31 - 1;
 let construct: (handle: number, provider: ProviderName) => Peer;
 
 /**
- * One device and protection domain, and its progress threads. Everything made from it stays open until it
- * or the peer is closed: nothing open is collected.
+ * One device and protection domain, and its progress threads. Everything made from it stays open
+ * until it or the peer is closed: nothing open is collected.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: `struct rpma_peer`
@@ -279,7 +282,8 @@ export class Peer implements AsyncDisposable {
   }
 
   /**
-   * Registers memory in place, never a copy. An ArrayBuffer is held, and untransferable from then on.
+   * Registers memory in place, never a copy. An ArrayBuffer is held, and untransferable from then
+   * on.
    *
    * @param memory - an ArrayBuffer, a view, a SharedArrayBuffer or a PmemFile
    * @param options - usage, and which part
@@ -300,7 +304,8 @@ export class Peer implements AsyncDisposable {
   }
 
   /**
-   * Page-aligned zeroed memory of the library's own, registered; the choice when nothing else decides.
+   * Page-aligned zeroed memory of the library's own, registered; the choice when nothing else
+   * decides.
    *
    * @param sizeBytes - at least 1
    * @param options - usage, and whether huge pages are asked for
@@ -361,8 +366,8 @@ export class Peer implements AsyncDisposable {
   }
 
   /**
-   * Aborts it all: accepted operations complete as flushed. What cannot be had at once (memory in use)
-   * follows; close() gives the promise of it.
+   * Aborts it all: accepted operations complete as flushed. What cannot be had at once (memory in
+   * use) follows; close() gives the promise of it.
    *
    * @param reason - becomes the `cause` of errors that come of it
    * @throws ERR_RPMA_INVALID_ARG_TYPE reason is no Error
@@ -406,7 +411,9 @@ function chooseProvider(option: unknown): ProviderName {
   );
 }
 
-/** iwarp runs over every address, so all there is to find out is whether there is such an address. */
+/**
+ * iwarp runs over every address, so all there is to find out is whether there is such an address.
+ */
 async function checkAddresses(options: PeerOptions & WaitOptions): Promise<void> {
   const { localAddress, remoteAddress } = options;
   const wait = { signal: options.signal, timeoutMs: options.timeoutMs };

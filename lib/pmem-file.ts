@@ -42,8 +42,8 @@ const modeDefault = 0o600;
 const modeMax = 0o7777;
 
 /**
- * A mapped file: libpmem's mapping where there is persistent memory, mmap and msync otherwise. Registered
- * with a peer it is what a persistent flush can be granted on.
+ * A mapped file: libpmem's mapping where there is persistent memory, mmap and msync otherwise.
+ * Registered with a peer it is what a persistent flush can be granted on.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: the mapping that its examples make with `pmem_map_file` and give to `rpma_mr_reg`
@@ -75,8 +75,8 @@ export class PmemFile implements AsyncDisposable {
   }
 
   /**
-   * Maps a file. Blocks are allocated: no sparse files. With `create` the file and its directory are
-   * synced before it resolves.
+   * Maps a file. Blocks are allocated: no sparse files. With `create` the file and its directory
+   * are synced before it resolves.
    *
    * @param path - the file's path
    * @param options - which part, and whether to create it
@@ -133,8 +133,8 @@ export class PmemFile implements AsyncDisposable {
   }
 
   /**
-   * What a persist survives: power loss ('pmem', 'storage') or only the process's end ('memory': tmpfs,
-   * where allowed).
+   * What a persist survives: power loss ('pmem', 'storage') or only the process's end ('memory':
+   * tmpfs, where allowed).
    */
   get durability(): 'pmem' | 'storage' | 'memory' {
     return this.#durability;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A region of another process, known by librpma's 21-byte descriptor: address u64, size u64, key u32,
-// usage u8, little-endian, nothing else. An immutable value; pure JavaScript, no addon, any thread.
+// A region of another process, known by librpma's 21-byte descriptor: address u64, size u64, key
+// u32, usage u8, little-endian, nothing else. An immutable value; pure JavaScript, no addon, any
+// thread.
 
 import { argumentError } from './errors.js';
 import { limits, memoryUsage } from './internal/abi.generated.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The words of the public surface that belong to no single object: waiting, capabilities, operations
-// and their options. Types, and the one bit mask that is also on the wire. No addon.
+// The words of the public surface that belong to no single object: waiting, capabilities,
+// operations and their options. Types, and the one bit mask that is also on the wire. No addon.
 
 import { memoryUsage } from './internal/abi.generated.js';
 import type { Connection } from './connection.js';
@@ -51,12 +51,15 @@ export type FlushType = 'visibility' | 'persistent';
 export interface WaitOptions {
   /** Ends the wait: it rejects with ERR_RPMA_ABORTED (name 'AbortError', cause = signal.reason). */
   readonly signal?: AbortSignal | undefined;
-  /** Ends the wait with nothing (null or false); for operations it rejects with ERR_RPMA_TIMEOUT. */
+  /**
+   * Ends the wait with nothing (null or false); for operations it rejects with ERR_RPMA_TIMEOUT.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
- * Anything that can be waited for, in three ways. Nothing yet, and closed, are null, never an error.
+ * Anything that can be waited for, in three ways. Nothing yet, and closed, are null, never an
+ * error.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  */
@@ -177,8 +180,8 @@ export interface PostOptions {
   /** Comes back in the completion: 0 to 2^53-1, default 0. */
   readonly id?: number | undefined;
   /**
-   * 'always' (default): exactly one completion. 'on-error': one only if it fails; a later 'always' on
-   * the connection that succeeds says it succeeded.
+   * 'always' (default): exactly one completion. 'on-error': one only if it fails; a later 'always'
+   * on the connection that succeeds says it succeeded.
    */
   readonly completion?: 'always' | 'on-error' | undefined;
 }
@@ -248,8 +251,8 @@ export type ReceiveOperation = ((LocalPart & LengthPart) | EmptyPart) & {
 };
 
 /**
- * What a resolved write means: 'reusable' (local memory may be changed; nothing is known of the other
- * side), 'delivered' (visible there), 'durable' (persistent there).
+ * What a resolved write means: 'reusable' (local memory may be changed; nothing is known of the
+ * other side), 'delivered' (visible there), 'durable' (persistent there).
  */
 export type Guarantee = 'reusable' | 'delivered' | 'durable';
 
@@ -260,8 +263,9 @@ export interface GuaranteeChoice {
 }
 
 /**
- * What stands behind a durable completion: the target persisted the range ('persisted'), the operator's
- * word ('vouched'), or memory that was asked for by name although it does not last ('volatile').
+ * What stands behind a durable completion: the target persisted the range ('persisted'), the
+ * operator's word ('vouched'), or memory that was asked for by name although it does not last
+ * ('volatile').
  */
 export type Durability = 'persisted' | 'vouched' | 'volatile';
 

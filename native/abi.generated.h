@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "c7e4235812671261";
+inline constexpr const char* kAbiHash = "c2404427031dc639";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -309,6 +309,7 @@ inline constexpr std::uint64_t kPromisesWaiting = 1024u;
 inline constexpr std::uint64_t kSubmissionsPerCall = 64u;
 inline constexpr std::uint64_t kCompletionsPerPoll = 256u;
 inline constexpr std::uint64_t kReadyPerDrain = 256u;
+inline constexpr std::uint64_t kExtensionVersion = 1u;
 
 // One posted operation, JavaScript to native. Counts are float64 (safe integers), so one store writes each.
 struct Submission {

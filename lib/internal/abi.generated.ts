@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = 'c7e4235812671261';
+export const abiHash = 'c2404427031dc639';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -596,6 +596,7 @@ export const limits = {
   submissionsPerCall: 64,
   completionsPerPoll: 256,
   readyPerDrain: 256,
+  extensionVersion: 1,
 } as const;
 
 /** One posted operation, JavaScript to native. Counts are float64 (safe integers), so one store writes each. Offsets in bytes. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// How internal code gets from a public object to what is behind it, without a public member: each class
-// hands in, from a static block, a function that reads its private field, and gives undefined for
-// anything that is not its instance. A private field costs the data path about a nanosecond.
+// How internal code gets from a public object to what is behind it, without a public member: each
+// class hands in, from a static block, a function that reads its private field, and gives undefined
+// for anything that is not its instance. A private field costs the data path about a nanosecond.
 
 import { argumentError } from '../errors.js';
 import type { CompletionRecords } from './completion-codec.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// From a name or literal to the literal that the addon takes. Names are looked up here, with Node's own
-// resolver on its thread pool, so that no call of the addon blocks. JS thread only.
+// From a name or literal to the literal that the addon takes. Names are looked up here, with Node's
+// own resolver on its thread pool, so that no call of the addon blocks. JS thread only.
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';

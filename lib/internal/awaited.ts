@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The bare verbs of the promise tier: from an options object to one operation of one or two records in
-// the connection's line. A write with a guarantee is a silent write (a completion only if it fails) and
-// the flush behind it, posted with one call. Never throws: what is wrong becomes a rejection. JS thread
-// only.
+// The bare verbs of the promise tier: from an options object to one operation of one or two records
+// in the connection's line. A write with a guarantee is a silent write (a completion only if it
+// fails) and the flush behind it, posted with one call. Never throws: what is wrong becomes a
+// rejection. JS thread only.
 
 import { argumentError } from '../errors.js';
 import type {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The completion records: outcomes on their way from the addon, 32 bytes each, read with typed arrays.
-// One buffer belongs to the environment and is overwritten by the next poll; batches have their own.
-// JS thread only; no addon.
+// The completion records: outcomes on their way from the addon, 32 bytes each, read with typed
+// arrays. One buffer belongs to the environment and is overwritten by the next poll; batches have
+// their own. JS thread only; no addon.
 
 import type { Completion, CompletionStatus, Durability, Operation } from '../types.js';
 import {
@@ -99,7 +99,10 @@ export class CompletionRecords {
     };
   }
 
-  /** Copies records without allocating. Words, not doubles: a store of a double may change a NaN's bits. */
+  /**
+   * Copies records without allocating. Words, not doubles: a store of a double may change a NaN's
+   * bits.
+   */
   copyFrom(source: CompletionRecords, first: number, count: number): void {
     const from = source.#words;
     const to = this.#words;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What is behind a connection from its request to its end: handle, queues, events, the two lines of the
-// promise tier. The addon's events are fetched as they come and kept for `connection.events` (at most 8);
-// the end is told after the last completion, so what is still unanswered then will not be answered.
-// Once ended it leaves its peer by itself: only its queue stays, until it is empty. JS thread only.
+// What is behind a connection from its request to its end: handle, queues, events, the two lines of
+// the promise tier. The addon's events are fetched as they come and kept for `connection.events`
+// (at most 8); the end is told after the last completion, so what is still unanswered then will not
+// be answered. Once ended it leaves its peer by itself: only its queue stays, until it is empty. JS
+// thread only.
 
 import { RpmaError } from '../errors.js';
 import type {
@@ -115,7 +116,10 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     return connectionStates[native.connectionState(this.handle)] ?? 'closed';
   }
 
-  /** The request is spent: from now on this is a connection, kept by its peer and keeping the process. */
+  /**
+   * The request is spent: from now on this is a connection, kept by its peer and keeping the
+   * process.
+   */
   begin(): void {
     this.#phase = 'active';
     this.keepAlive.hold();
@@ -271,7 +275,9 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     await this.#untilEnded();
   }
 
-  /** Operations that wait for room were accepted: they are posted before the end, if there is time. */
+  /**
+   * Operations that wait for room were accepted: they are posted before the end, if there is time.
+   */
   async #untilPosted(timeoutMs: number): Promise<void> {
     const posted = this.#sends?.whenPosted();
     if (posted === undefined || this.#sends?.waiting === 0) return;
@@ -388,7 +394,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   #eventError(
-    type: Exclude<ConnectionEvent['type'], never>,
+    type: ConnectionEvent['type'],
     error: NativeError,
     privateData: Uint8Array,
   ): RpmaError {
@@ -399,7 +405,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       ...(type === 'rejected' ? { privateData } : {}),
     });
     // What requireNative refused is told as it is: no retry will change it.
-    const itself = cause.code === 'ERR_RPMA_CONNECTION_LOST' || cause.code === 'ERR_RPMA_NOT_SUPPORTED';
+    const itself =
+      cause.code === 'ERR_RPMA_CONNECTION_LOST' || cause.code === 'ERR_RPMA_NOT_SUPPORTED';
     if (type !== 'lost' || itself) return cause;
     return new RpmaError('ERR_RPMA_CONNECTION_LOST', `connection lost: ${cause.message}`, {
       ...this.failureContext,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The two ways in which a wait is ended early: a deadline and an AbortSignal. The timer never keeps the
-// process alive by itself: what is waited for does. JS thread only.
+// The two ways in which a wait is ended early: a deadline and an AbortSignal. The timer never keeps
+// the process alive by itself: what is waited for does. JS thread only.
 
 import { RpmaError, type RpmaErrorOptions } from '../errors.js';
 import type { WaitOptions } from '../types.js';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// This thread's side of the boundary: the record buffers, the wake-up and what it is passed on to, the
-// count of what keeps the process alive. One per environment (main thread or worker), made at first use.
-// A wake-up drains the ready records and calls onReady() of each object; after 1 ms it leaves the rest
-// to a later turn of the loop, so that a busy connection does not starve the program.
+// This thread's side of the boundary: the record buffers, the wake-up and what it is passed on to,
+// the count of what keeps the process alive. One per environment (main thread or worker), made at
+// first use. A wake-up drains the ready records and calls onReady() of each object; after 1 ms it
+// leaves the rest to a later turn of the loop, so that a busy connection does not starve the
+// program.
 
 import { isMainThread } from 'node:worker_threads';
 import { limits, readyLayout } from './abi.generated.js';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The plain Source over a SourceCore, for what has no class of its own (the events of a connection).
+// The plain Source over a SourceCore, for what has no class of its own (the events of a
+// connection).
 
 import type { Source, WaitOptions } from '../types.js';
 import type { SourceCore } from './source.js';

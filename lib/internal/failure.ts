@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Turns what the addon says of a failure (a status number, an errno, a system call, a detail) into the
-// error that JavaScript sees, by the table of abi/status.json. Pure; no addon.
+// Turns what the addon says of a failure (a status number, an errno, a system call, a detail) into
+// the error that JavaScript sees, by the table of abi/status.json. Pure; no addon.
 
 import { getSystemErrorName } from 'node:util';
 import { argumentError, RpmaError, type RpmaErrorCode, type RpmaErrorOptions } from '../errors.js';

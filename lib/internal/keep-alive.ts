@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Who keeps the process alive. Each listening endpoint, each connection and each shared queue has one
-// KeepAlive that counts its reasons (being open, pending waits and promises); the environment counts the
-// KeepAlives that have a reason and are not unref'd, and tells the addon at 0 and 1. JS thread only.
+// Who keeps the process alive. Each listening endpoint, each connection and each shared queue has
+// one KeepAlive that counts its reasons (being open, pending waits and promises); the environment
+// counts the KeepAlives that have a reason and are not unref'd, and tells the addon at 0 and 1. JS
+// thread only.
 
 /** Told when the first holder comes and the last one goes. */
 export interface HolderCount {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The only file that loads the addon, and its typed interface. The contract is
-// docs/internals/boundary.md. Handles are integers with a generation inside: a stale one is refused by
-// the addon, never followed. Native code throws nothing: a call returns a negative status number when
-// it failed, and lastError() then tells the cause.
+// docs/internals/boundary.md. Handles are integers with a generation inside: a stale one is refused
+// by the addon, never followed. Native code throws nothing: a call returns a negative status number
+// when it failed, and lastError() then tells the cause.
 
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
@@ -70,28 +70,51 @@ export interface NativeBinding {
   readonly abiHash: string;
   readonly flavour: 'release' | 'test';
   /**
-   * Once per environment: the three record buffers, touched on this thread only, and the function that a
-   * wake-up calls.
+   * Once per environment: the three record buffers, touched on this thread only, and the function
+   * that a wake-up calls.
    */
-  start(submissions: ArrayBuffer, completions: ArrayBuffer, ready: ArrayBuffer, onWake: () => void): void;
+  start(
+    submissions: ArrayBuffer,
+    completions: ArrayBuffer,
+    ready: ArrayBuffer,
+    onWake: () => void,
+  ): void;
   /** Fills the ready buffer; returns how many objects have something. */
   drainReady(): number;
   /** Whether the environment's wake-up keeps the process alive. */
   setReferenced(on: boolean): void;
-  /** Blocks at most timeoutMs (<= 50) until drainReady() has something; drives what was taken over. */
+  /**
+   * Blocks at most timeoutMs (<= 50) until drainReady() has something; drives what was taken over.
+   */
   waitReady(timeoutMs: number): void;
   /** Cause of the newest failed call on this thread. */
   lastError(): NativeError;
 
-  peerOpen(provider: string, busyPollMicroseconds: number, directWriteToPmem: boolean): NativeResult;
+  peerOpen(
+    provider: string,
+    busyPollMicroseconds: number,
+    directWriteToPmem: boolean,
+  ): NativeResult;
   peerCapabilities(peer: Handle): NativeCapabilities;
   /** Aborts what is left of it and stops its threads; its children's handles become stale. */
   peerClose(peer: Handle): NativeResult;
 
   regionAllocate(peer: Handle, sizeBytes: number, usage: number, hugePages: boolean): NativeResult;
   /** Registers a view's bytes in place and holds its buffer. */
-  regionRegister(peer: Handle, bytes: Uint8Array, usage: number, boundConnection: Handle): NativeResult;
-  regionRegisterFile(peer: Handle, file: Handle, offset: number, length: number, usage: number, boundConnection: Handle): NativeResult;
+  regionRegister(
+    peer: Handle,
+    bytes: Uint8Array,
+    usage: number,
+    boundConnection: Handle,
+  ): NativeResult;
+  regionRegisterFile(
+    peer: Handle,
+    file: Handle,
+    offset: number,
+    length: number,
+    usage: number,
+    boundConnection: Handle,
+  ): NativeResult;
   /** librpma's 21 bytes. */
   regionDescriptor(region: Handle): Uint8Array;
   /** A window of library-allocated or file memory; detached when the region (file) is closed. */
@@ -100,8 +123,22 @@ export interface NativeBinding {
   /** Revokes at once; resolves with 0 or an error when nothing uses the memory any more. */
   regionClose(region: Handle): Promise<0 | NativeError>;
 
-  /** Resolves with the file's handle, or an error. sizeBytes 0: the whole file. oracle: test flavour only. */
-  fileMap(path: string, options: { sizeBytes: number; offset: number; create: boolean; mode: number; readOnly: boolean; allowVolatile: boolean; oracle: boolean }): Promise<Handle | NativeError>;
+  /**
+   * Resolves with the file's handle, or an error. sizeBytes 0: the whole file. oracle: test flavour
+   * only.
+   */
+  fileMap(
+    path: string,
+    options: {
+      sizeBytes: number;
+      offset: number;
+      create: boolean;
+      mode: number;
+      readOnly: boolean;
+      allowVolatile: boolean;
+      oracle: boolean;
+    },
+  ): Promise<Handle | NativeError>;
   /** durability: index into pmemDurabilities. */
   fileInfo(file: Handle): { sizeBytes: number; isPmem: boolean; durability: number };
   fileView(file: Handle, offset: number, length: number): ArrayBuffer | NativeResult;
@@ -111,14 +148,30 @@ export interface NativeBinding {
   fileUnmap(file: Handle): Promise<0 | NativeError>;
 
   /** address is a literal; port 0 picks one. */
-  endpointListen(peer: Handle, address: string, port: number, backlog: number, pendingSetups: number, pendingSetupsPerAddress: number, connections: number, unfetchedRequests: number): NativeResult;
+  endpointListen(
+    peer: Handle,
+    address: string,
+    port: number,
+    backlog: number,
+    pendingSetups: number,
+    pendingSetupsPerAddress: number,
+    connections: number,
+    unfetchedRequests: number,
+  ): NativeResult;
   endpointAddress(endpoint: Handle): { address: string; port: number };
   /** A connection handle in state 'request', or 0 when there is none. */
   endpointNext(endpoint: Handle, options: NativeConnectionOptions): NativeResult;
   endpointClose(endpoint: Handle): NativeResult;
 
-  /** Outgoing: makes the queues; nothing reaches the other side yet. The handle is the connection's. */
-  connectionCreate(peer: Handle, address: string, port: number, options: NativeConnectionOptions): NativeResult;
+  /**
+   * Outgoing: makes the queues; nothing reaches the other side yet. The handle is the connection's.
+   */
+  connectionCreate(
+    peer: Handle,
+    address: string,
+    port: number,
+    options: NativeConnectionOptions,
+  ): NativeResult;
   connectionConnect(connection: Handle, privateData: Uint8Array): NativeResult;
   connectionAccept(connection: Handle, privateData: Uint8Array): NativeResult;
   connectionReject(connection: Handle, privateData: Uint8Array): NativeResult;
@@ -141,19 +194,28 @@ export interface NativeBinding {
   /** Starts the graceful end; timeoutMs bounds it. */
   connectionDisconnect(connection: Handle, timeoutMs: number): NativeResult;
   connectionDestroy(connection: Handle): NativeResult;
-  /** After its end: lets go of the handle; an incoming or outgoing request that was never used is dropped (incoming: rejected). Its private queues stay until queueClose. */
+  /**
+   * After its end: lets go of the handle; an incoming or outgoing request that was never used is
+   * dropped (incoming: rejected). Its private queues stay until queueClose.
+   */
   connectionRelease(connection: Handle): NativeResult;
   sendQueueFree(connection: Handle): number;
   receiveQueueFree(connection: Handle): number;
 
-  /** Posts the first `count` submission records in order; returns how many were accepted, or the negated status when the first was not. */
+  /**
+   * Posts the first `count` submission records in order; returns how many were accepted, or the
+   * negated status when the first was not.
+   */
   post(connection: Handle, count: number): NativeResult;
 
   queueCreate(peer: Handle, size: number): NativeResult;
   queueCapacity(queue: Handle): number;
   /** Fills the completion buffer; returns the count. Never blocks. */
   poll(queue: Handle, max: number): NativeResult;
-  /** Asks for one 'completions' ready record; 0 when something is there already and nothing was armed. */
+  /**
+   * Asks for one 'completions' ready record; 0 when something is there already and nothing was
+   * armed.
+   */
   queueArm(queue: Handle): NativeResult;
   /** 1 once every connection it served has ended and it is empty. */
   queueDrained(queue: Handle): NativeResult;
@@ -164,7 +226,10 @@ export interface NativeBinding {
 }
 
 export interface NativeTest {
-  /** The nth hit (from 1) and the count - 1 after it wait delayMs, then fail with errno (0: they only wait). */
+  /**
+   * The nth hit (from 1) and the count - 1 after it wait delayMs, then fail with errno (0: they
+   * only wait).
+   */
   faultSet(name: string, nth: number, count: number, errno: number, delayMs: number): void;
   faultClear(): void;
   faultHits(name: string): number;
@@ -172,7 +237,9 @@ export interface NativeTest {
   switchSet(name: string, on: boolean): void;
   /** Live native objects by kind. */
   counters(): Record<string, number>;
-  /** The n-th persist from now is cut in the middle (seeded); it and all later ones fail. 0: never. */
+  /**
+   * The n-th persist from now is cut in the middle (seeded); it and all later ones fail. 0: never.
+   */
   oracleCut(file: Handle, nth: number, seed: number): void;
   /** The second copy: what would be found after the power came back. A fresh copy. */
   oracleCopy(file: Handle): ArrayBuffer;
@@ -185,16 +252,19 @@ export function isNativeError(value: Handle | NativeError): value is NativeError
 }
 
 /**
- * Where the binary is: RPMA_NATIVE names one (tests use it for the test flavour), else the one built in
- * this tree, else the prebuilt one of the package. `up` walks from build/js/lib/internal or dist/internal
- * to the package's root.
+ * Where the binary is: RPMA_NATIVE names one (tests use it for the test flavour), else the one
+ * built in this tree, else the prebuilt one of the package. `up` walks from build/js/lib/internal
+ * or dist/internal to the package's root.
  */
 function locate(): string {
   const chosen = process.env['RPMA_NATIVE'];
   if (chosen !== undefined && chosen !== '') return chosen;
   const tried: string[] = [];
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json')) && existsSync(join(folder, 'abi', 'layout.json'))) {
+    if (
+      existsSync(join(folder, 'package.json')) &&
+      existsSync(join(folder, 'abi', 'layout.json'))
+    ) {
       const built = join(folder, 'build', 'Release', 'rpma.node');
       const shipped = join(folder, 'prebuilds', `${process.platform}-${process.arch}`, 'rpma.node');
       tried.push(built, shipped);

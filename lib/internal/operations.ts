@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // From an options object to a submission record: every check of the data path, then one encode. The
-// quick checks come first and are few; only when one fails does a slow function find out what was wrong
-// and say how to cure it. Nothing is kept of the options object. JS thread only; no addon.
+// quick checks come first and are few; only when one fails does a slow function find out what was
+// wrong and say how to cure it. Nothing is kept of the options object. JS thread only; no addon.
 
 import { argumentError, RpmaError } from '../errors.js';
 import type {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The promise tier: awaited operations over the verbs tier. One Pump a claimed completion queue (arm,
-// drain, settle), two Lines a connection (its send queue and its receive queue) in which operations wait
-// their turn when the queue is full. An operation is one or two records; the last has a completion, the
-// one before it only if it fails, so each operation ends with exactly one. JS thread only; the queue
-// and the posts are given as values, so that it runs without the addon.
+// The promise tier: awaited operations over the verbs tier. One Pump a claimed completion queue
+// (arm, drain, settle), two Lines a connection (its send queue and its receive queue) in which
+// operations wait their turn when the queue is full. An operation is one or two records; the last
+// has a completion, the one before it only if it fails, so each operation ends with exactly one. JS
+// thread only; the queue and the posts are given as values, so that it runs without the addon.
 //
 //   id of a record = 2 * slot (the one that always completes) or 2 * slot + 1 (the silent one before it)
 
@@ -37,7 +37,9 @@ export interface PumpQueue {
 /** A connection as its lines see it. */
 export interface LinePort {
   readonly submissions: SubmissionRecords;
-  /** Posts the first records; how many were accepted, or the negated status when the first was not. */
+  /**
+   * Posts the first records; how many were accepted, or the negated status when the first was not.
+   */
   post(count: number): number;
   /** The error of the newest refused post. */
   postFailure(status: number, context: FailureContext): Error;
@@ -53,7 +55,8 @@ const durableResults: readonly DurableResult[] = [0, 1, 2, 3].map((number) =>
 );
 
 function ignore(): void {
-  // A receive that ends as flushed is normal at every close: the end itself is told by whenClosed().
+  // A receive that ends as flushed is normal at every close: the end itself is told by
+  // whenClosed().
 }
 
 /** One awaited operation. */
@@ -212,7 +215,8 @@ function resultAt(records: CompletionRecords, index: number, operation: PendingO
 }
 
 function failureAt(records: CompletionRecords, index: number, operation: PendingOperation): Error {
-  // Behind a silent write that succeeded, a flush that never ran still means that bytes were written.
+  // Behind a silent write that succeeded, a flush that never ran still means that bytes were
+  // written.
   const alone = operation.records === 1 || operation.untouched;
   return completionFailure(
     {
@@ -343,7 +347,10 @@ export class Line {
     );
   }
 
-  /** Posts what is left of an operation; false when there is no room, or when it was refused (settled). */
+  /**
+   * Posts what is left of an operation; false when there is no room, or when it was refused
+   * (settled).
+   */
   #post(operation: PendingOperation): boolean {
     const count = operation.records - operation.posted;
     if (this.#inUse + count > this.#capacity) return false;
@@ -410,7 +417,8 @@ export class Line {
     operation.settled = true;
     operation.deadline?.clear();
     this.#keepAlive.release();
-    // When its first record is out it stays in line: only the second one's completion frees the slot.
+    // When its first record is out it stays in line: only the second one's completion frees the
+    // slot.
     if (operation.posted === 0) this.#forget(operation);
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What is behind a CompletionQueue: its handle, who consumes it, and what was fetched and not given out
-// yet. A private queue belongs to its connection and outlives it until it is empty; one made by the
-// program serves several connections and ends with its peer. JS thread only.
+// What is behind a CompletionQueue: its handle, who consumes it, and what was fetched and not given
+// out yet. A private queue belongs to its connection and outlives it until it is empty; one made by
+// the program serves several connections and ends with its peer. JS thread only.
 
 import { RpmaError } from '../errors.js';
 import type { Completion } from '../types.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What is behind a MemoryRegion: what the data path checks (peer, size, usage, whether it may be used),
-// and its ending. It holds what it is over: the user's buffer or the file. JS thread only.
+// What is behind a MemoryRegion: what the data path checks (peer, size, usage, whether it may be
+// used), and its ending. It holds what it is over: the user's buffer or the file. JS thread only.
 
 import { failureOf } from './failure.js';
 import type { FileCore } from './file-core.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// From memory and options to a registered region: what may be registered, for what, and which part. JS
-// thread only.
+// From memory and options to a registered region: what may be registered, for what, and which part.
+// JS thread only.
 
 import { argumentError, RpmaError } from '../errors.js';
 import { memoryUsage } from './abi.generated.js';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Lifetime: open, closing, closed; a parent closes its children newest first; one shared promise however
-// often close() is called. A peer that has children is kept by a set of this module, so nothing open is
-// ever collected; what has no children and is collected unclosed is reported once and let go of.
+// Lifetime: open, closing, closed; a parent closes its children newest first; one shared promise
+// however often close() is called. A peer that has children is kept by a set of this module, so
+// nothing open is ever collected; what has no children and is collected unclosed is reported once
+// and let go of.
 
 import { RpmaError } from '../errors.js';
 
@@ -93,8 +94,8 @@ export abstract class Resource {
   }
 
   /**
-   * Newest first, neighbours of one kind together: a thousand connections that take seconds to end each
-   * must not end one after the other.
+   * Newest first, neighbours of one kind together: a thousand connections that take seconds to end
+   * each must not end one after the other.
    */
   async #closeChildren(): Promise<unknown[]> {
     const failures: unknown[] = [];

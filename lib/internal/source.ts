@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The one implementation of take, takeSync, tryTake and `for await`: waiters in order over two functions
-// of the object, next() (never blocks) and arm() (asks for one call of ready()). The rule against lost
-// wake-ups is the addon's: arm() answers false when something is there already. JS thread only; the
-// environment is given as a value, so that it runs without the addon.
+// The one implementation of take, takeSync, tryTake and `for await`: waiters in order over two
+// functions of the object, next() (never blocks) and arm() (asks for one call of ready()). The rule
+// against lost wake-ups is the addon's: arm() answers false when something is there already. JS
+// thread only; the environment is given as a value, so that it runs without the addon.
 
 import { argumentError, RpmaError } from '../errors.js';
 import type { WaitOptions } from '../types.js';
@@ -72,7 +72,9 @@ export class SourceCore<T> {
     return this.waitFor(options, attempt, null) as Promise<T | null>;
   }
 
-  /** Waits until attempt() gives something that is not null; `nothing` at the deadline or the end. */
+  /**
+   * Waits until attempt() gives something that is not null; `nothing` at the deadline or the end.
+   */
   waitFor(options: WaitOptions | undefined, attempt: Attempt, nothing: unknown): Promise<unknown> {
     try {
       checkWaitOptions(options);

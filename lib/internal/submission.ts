@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The submission records: posted operations on their way to the addon, 64 bytes each, written with typed
-// arrays over one buffer. Only the JS thread touches them; the addon copies them out during the call.
-// Fields are in host order, which is little-endian on every platform the package is built for; the first
-// four bytes go in one store.
+// The submission records: posted operations on their way to the addon, 64 bytes each, written with
+// typed arrays over one buffer. Only the JS thread touches them; the addon copies them out during
+// the call. Fields are in host order, which is little-endian on every platform the package is built
+// for; the first four bytes go in one store.
 
 import { limits, submissionLayout as layout } from './abi.generated.js';
 
@@ -45,7 +45,10 @@ export class SubmissionRecords {
     this.#bytes = new Uint8Array(this.buffer);
   }
 
-  /** Writes a whole record; what it does not name is zero. `head` is operation | flags << 8 | flushType << 16. */
+  /**
+   * Writes a whole record; what it does not name is zero. `head` is operation | flags << 8 |
+   * flushType << 16.
+   */
   encode(
     index: number,
     head: number,

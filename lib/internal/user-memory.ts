@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Which memory of the program may be registered in place, and which would move, shrink or be shared with
-// strangers while other sides write to it. What is refused is refused with the cure. JS thread only.
+// Which memory of the program may be registered in place, and which would move, shrink or be shared
+// with strangers while other sides write to it. What is refused is refused with the cure. JS thread
+// only.
 
 import * as workerThreads from 'node:worker_threads';
 import { argumentError } from '../errors.js';
@@ -72,8 +73,8 @@ function isDetached(buffer: ArrayBufferLike): boolean {
  * Whether a buffer could be transferred, found out without doing it. The list of what shall be
  * transferred is checked first, then the message is read, and only then are buffers detached; so a
  * message that throws when it is read tells how far it came, and changes nothing. What cannot be
- * transferred is refused since Node 21; Node 20 leaves it out of the list in silence, and with it the
- * check that nothing is listed twice.
+ * transferred is refused since Node 21; Node 20 leaves it out of the list in silence, and with it
+ * the check that nothing is listed twice.
  */
 function isTransferable(buffer: ArrayBufferLike): boolean {
   if (!(buffer instanceof ArrayBuffer)) return false;

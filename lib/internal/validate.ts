@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Checks of arguments. Every message names the argument, says what it was and what it must be. Pure;
-// the data path has checks of its own (operations.ts) and comes here only to explain a failure.
+// Checks of arguments. Every message names the argument, says what it was and what it must be.
+// Pure; the data path has checks of its own (operations.ts) and comes here only to explain a
+// failure.
 
 import { argumentError } from '../errors.js';
 import type { WaitOptions } from '../types.js';

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The contract between the layers above and every provider: the objects of verbs (device, completion
-// queue, listener, incoming request, queue pair) and what may be asked of them. A provider advertises
-// capabilities; the choice between a native operation and its emulation is made above, once, when a
-// connection is established. Objects are shared (std::shared_ptr) because a progress thread and the
-// threads of the program use them at once; unless a comment says otherwise every method may be called
-// from any thread.
+// The contract between the layers above and every provider: the objects of verbs (device,
+// completion queue, listener, incoming request, queue pair) and what may be asked of them. A
+// provider advertises capabilities; the choice between a native operation and its emulation is made
+// above, once, when a connection is established. Objects are shared (std::shared_ptr) because a
+// progress thread and the threads of the program use them at once; unless a comment says otherwise
+// every method may be called from any thread.
 #pragma once
 
 #include <array>
@@ -58,11 +58,13 @@ struct Capabilities {
 
 struct WorkRequest {
   std::uint64_t id = 0;
-  abi::Operation posted = abi::Operation::None;   // what the program asked for; the completion's word
-  abi::Operation carrier = abi::Operation::None;  // what carries it out: an emulated flush is a read
-  bool signalled = true;                          // false: a completion only when it fails
-  bool fence = false;                             // wait until all earlier reads have completed
-  bool inline_value = false;                      // a write whose 8 bytes are `value`
+  abi::Operation posted =
+      abi::Operation::None;  // what the program asked for; the completion's word
+  abi::Operation carrier =
+      abi::Operation::None;   // what carries it out: an emulated flush is a read
+  bool signalled = true;      // false: a completion only when it fails
+  bool fence = false;         // wait until all earlier reads have completed
+  bool inline_value = false;  // a write whose 8 bytes are `value`
   abi::FlushType flush_type = abi::FlushType::Visibility;
   abi::Durability vouched = abi::Durability::None;  // durability of an emulated persistent flush
   std::shared_ptr<memory::Region> local;
@@ -117,7 +119,7 @@ struct Address {
 
 struct Event {
   abi::ConnectionEvent type = abi::ConnectionEvent::None;
-  Status cause;                          // of lost, rejected, unreachable
+  Status cause;                            // of lost, rejected, unreachable
   std::vector<std::uint8_t> private_data;  // of established and rejected
 };
 
@@ -155,9 +157,9 @@ class QueuePair {
   virtual void abort(Status reason) = 0;
 
   /**
-   * The calling environment becomes the driver: the socket leaves the progress thread's set and, unless
-   * epoll_fd is -1 (the caller polls), joins that epoll set with the queue pair's number as data. The
-   * progress thread takes it back from a driver that did nothing for abi::kTakeBackMs.
+   * The calling environment becomes the driver: the socket leaves the progress thread's set and,
+   * unless epoll_fd is -1 (the caller polls), joins that epoll set with the queue pair's number as
+   * data. The progress thread takes it back from a driver that did nothing for abi::kTakeBackMs.
    */
   virtual void take_over(int epoll_fd) = 0;
   /** Does waiting work within a budget; for the driver. Never blocks, never persists. */
@@ -206,13 +208,15 @@ class Device {
   virtual ~Device() = default;
   virtual const char* name() const = 0;
   virtual Capabilities capabilities() const = 0;
-  virtual Result<std::shared_ptr<memory::Region>> register_memory(memory::RegionOptions options) = 0;
+  virtual Result<std::shared_ptr<memory::Region>> register_memory(
+      memory::RegionOptions options) = 0;
   /** From the call no new access passes; `quiet` runs once, on any thread, when nothing uses it. */
   virtual void deregister(const std::shared_ptr<memory::Region>& region,
                           std::function<void()> quiet) = 0;
   virtual Result<std::shared_ptr<CompletionQueue>> create_completion_queue(std::uint32_t size) = 0;
   virtual Result<std::shared_ptr<QueuePair>> create_queue_pair(const QueuePairConfig& config) = 0;
-  virtual Result<std::shared_ptr<Listener>> listen(const Address& at, const ListenLimits& limits) = 0;
+  virtual Result<std::shared_ptr<Listener>> listen(const Address& at,
+                                                   const ListenLimits& limits) = 0;
   /** Aborts what is left, then stops and joins the threads. */
   virtual void close() = 0;
 };

@@ -11,10 +11,12 @@ namespace {
 
 const std::vector<std::uint8_t> kNoData;
 
-/** Whether a record's count is one that JavaScript's validation lets through: exact and not negative. */
+/** Whether a record's count is one that JavaScript's validation lets through: exact and not
+ * negative. */
 bool is_count(double value) { return value >= 0 && value <= 9007199254740991.0; }
 
-Status check_range(const abi::Submission& submission, const std::shared_ptr<memory::Region>& local) {
+Status check_range(const abi::Submission& submission,
+                   const std::shared_ptr<memory::Region>& local) {
   if (!is_count(submission.id) || !is_count(submission.length) ||
       !is_count(submission.local_offset) || !is_count(submission.remote_offset)) {
     return Status::failure(abi::Code::OutOfRange, "a count is no safe integer");
@@ -64,7 +66,7 @@ Status Connection::make_queues(ConnectionOptions& options) {
 Result<std::shared_ptr<Connection>> Connection::outgoing(std::shared_ptr<Peer> peer,
                                                          provider::Address to,
                                                          ConnectionOptions options) {
-  std::shared_ptr<Connection> connection(new Connection());
+  auto connection = std::make_shared<Connection>(Passkey{});
   connection->peer_ = std::move(peer);
   connection->to_ = std::move(to);
   const Status status = connection->make_queues(options);
@@ -78,7 +80,7 @@ Result<std::shared_ptr<Connection>> Connection::outgoing(std::shared_ptr<Peer> p
 Result<std::shared_ptr<Connection>> Connection::incoming(
     std::shared_ptr<Peer> peer, std::shared_ptr<provider::IncomingRequest> request,
     ConnectionOptions options) {
-  std::shared_ptr<Connection> connection(new Connection());
+  auto connection = std::make_shared<Connection>(Passkey{});
   connection->peer_ = std::move(peer);
   connection->request_ = std::move(request);
   const Status status = connection->make_queues(options);
@@ -123,9 +125,9 @@ Status Connection::post(const abi::Submission& submission,
   }
   if (operation == abi::Operation::Receive) return queue_pair_->post_receive(request);
   request.remote_key = submission.remote_key;
-  request.remote_address = (std::uint64_t{submission.remote_base_high} << 32 |
-                            submission.remote_base_low) +
-                           static_cast<std::uint64_t>(submission.remote_offset);
+  request.remote_address =
+      (std::uint64_t{submission.remote_base_high} << 32 | submission.remote_base_low) +
+      static_cast<std::uint64_t>(submission.remote_offset);
   switch (operation) {
     case abi::Operation::AtomicWrite:
       request.length = request.value.size();

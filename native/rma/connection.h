@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A connection over any provider's queue pair: from the request (made before connect, with its queues)
-// to the end. Adds what no provider should repeat: checks of a posted record, and the choice between
-// native flush and atomic write and their emulations, made once (rma/flush.h). Posts come from one
-// thread at a time; everything else may be called from any thread.
+// A connection over any provider's queue pair: from the request (made before connect, with its
+// queues) to the end. Adds what no provider should repeat: checks of a posted record, and the
+// choice between native flush and atomic write and their emulations, made once (rma/flush.h). Posts
+// come from one thread at a time; everything else may be called from any thread.
 #pragma once
 
 #include <memory>
@@ -26,7 +26,13 @@ struct ConnectionOptions {
 };
 
 class Connection {
+  struct Passkey {
+    explicit Passkey() = default;
+  };
+
  public:
+  /** For outgoing() and incoming() only. */
+  explicit Connection(Passkey) {}
   /** Active side: the queues are made, nothing reaches the other side yet. */
   static Result<std::shared_ptr<Connection>> outgoing(std::shared_ptr<Peer> peer,
                                                       provider::Address to,
@@ -40,8 +46,8 @@ class Connection {
   Status accept(std::vector<std::uint8_t> private_data);
   Status reject(std::vector<std::uint8_t> private_data);
 
-  /** Checks one record and posts it; `local` is the region its handle names, or null. Call kick() after
-   * a batch. */
+  /** Checks one record and posts it; `local` is the region its handle names, or null. Call kick()
+   * after a batch. */
   Status post(const abi::Submission& submission, const std::shared_ptr<memory::Region>& local);
   void kick() { queue_pair_->kick(); }
 
@@ -60,7 +66,6 @@ class Connection {
   provider::Address remote_address() const;
 
  private:
-  Connection() = default;
   Status make_queues(ConnectionOptions& options);
 
   std::shared_ptr<Peer> peer_;

@@ -34,7 +34,8 @@ Status FlushStrategy::prepare(provider::WorkRequest& request, provider::QueuePai
     request.fence = true;
     request.inline_value = true;
   }
-  if (request.posted == abi::Operation::Flush && !native_flush_) return emulate_flush(request, device);
+  if (request.posted == abi::Operation::Flush && !native_flush_)
+    return emulate_flush(request, device);
   return Status::success();
 }
 

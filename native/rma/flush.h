@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// How flush and atomic write are carried out on one connection: natively, or as librpma does it (a Read
-// of the range's first bytes after the writes; a fenced 8-byte Write). Chosen once, from the capabilities
-// both sides agreed on. Called by the thread that posts; vouch() from any.
+// How flush and atomic write are carried out on one connection: natively, or as librpma does it (a
+// Read of the range's first bytes after the writes; a fenced 8-byte Write). Chosen once, from the
+// capabilities both sides agreed on. Called by the thread that posts; vouch() from any.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,8 @@ class FlushStrategy {
   bool native_flush_ = false;
   bool native_atomic_write_ = false;
   std::atomic<bool> vouched_{false};
-  std::shared_ptr<memory::Region> scratch_;  // 8 bytes no one reads; made at the first emulated flush
+  std::shared_ptr<memory::Region>
+      scratch_;  // 8 bytes no one reads; made at the first emulated flush
 };
 
 }  // namespace rpma::rma

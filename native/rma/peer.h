@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A peer: one provider's device with its protection domain and progress threads. Everything else is made
-// from it. Thread safe; shared, because the handles of several environments may name it.
+// A peer: one provider's device with its protection domain and progress threads. Everything else is
+// made from it. Thread safe; shared, because the handles of several environments may name it.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ using core::Status;
 
 class Peer {
  public:
-  /** `provider`: "iwarp", or "auto", which chooses what is available. NotSupported for another word. */
+  /** `provider`: "iwarp", or "auto", which chooses what is available. NotSupported for another
+   * word. */
   static Result<std::shared_ptr<Peer>> open(std::string_view provider,
                                             const provider::DeviceOptions& options);
   explicit Peer(std::shared_ptr<provider::Device> device) : device_(std::move(device)) {}

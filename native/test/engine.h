@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Two ends of connections over loopback in one process, for the tests of the engine. Waiting is done on a
-// notifier, with a deadline that only a defect reaches.
+// Two ends of connections over loopback in one process, for the tests of the engine. Waiting is
+// done on a notifier, with a deadline that only a defect reaches.
 #pragma once
 
 #include <chrono>
@@ -106,8 +106,7 @@ inline Pair connect(const std::shared_ptr<rma::Peer>& client_peer,
   CHECK(listener.ok());
   pair.listener = std::move(listener).value();
   pair.listener->set_notify({pair.bell, 0});
-  auto client =
-      rma::Connection::outgoing(client_peer, pair.listener->address(), client_options);
+  auto client = rma::Connection::outgoing(client_peer, pair.listener->address(), client_options);
   CHECK(client.ok());
   pair.client = std::move(client).value();
   watch(pair.bell, *pair.client);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Every operation of the engine over loopback, driven by the progress threads: what arrives, what
-// completes, in which order. The public surface's semantics are test/conformance; this finds the same
-// defects without Node, under the sanitizers.
+// completes, in which order. The public surface's semantics are test/conformance; this finds the
+// same defects without Node, under the sanitizers.
 #include <algorithm>
 
 #include "core/random.h"
@@ -20,8 +20,10 @@ TEST(write_flush_read) {
   const Memory remote = make_memory(*other, 65536, kAll);
   Pair pair = connect(peer, other);
   std::memset(local.data(), 'x', 1000);
-  CHECK(pair.client->post(at(operation(abi::Operation::Write, 1, 1000, false), *remote.region, 10),
-                          local.region).ok());
+  CHECK(pair.client
+            ->post(at(operation(abi::Operation::Write, 1, 1000, false), *remote.region, 10),
+                   local.region)
+            .ok());
   CHECK(pair.client->post(at(operation(abi::Operation::Flush, 2, 1000), *remote.region, 10), {})
             .ok());
   pair.client->kick();
@@ -31,8 +33,10 @@ TEST(write_flush_read) {
   CHECK_EQ(int{done[0].status}, 0);
   CHECK_EQ(int{done[0].operation}, static_cast<int>(abi::Operation::Flush));
   CHECK(std::memcmp(remote.data() + 10, local.data(), 1000) == 0);
-  CHECK(pair.client->post(at(operation(abi::Operation::Read, 3, 1000), *remote.region, 10, 4096),
-                          local.region).ok());
+  CHECK(pair.client
+            ->post(at(operation(abi::Operation::Read, 3, 1000), *remote.region, 10, 4096),
+                   local.region)
+            .ok());
   pair.client->kick();
   done = completions(pair.bell, *pair.client->completion_queue(), 1);
   CHECK_EQ(int{done[0].status}, 0);
@@ -62,10 +66,13 @@ void transfer_large(std::uint8_t crc) {
   Pair pair = connect(peer, other, options, options);
   core::SeededRandom random(7);
   for (std::size_t i = 0; i < kSize; ++i) local.data()[i] = std::byte(random.next_u32());
-  CHECK(pair.client->post(at(operation(abi::Operation::Write, 1, kSize), *remote.region, 0),
-                          local.region).ok());
-  CHECK(pair.client->post(at(operation(abi::Operation::Read, 2, kSize), *remote.region, 0, kSize),
-                          local.region).ok());
+  CHECK(pair.client
+            ->post(at(operation(abi::Operation::Write, 1, kSize), *remote.region, 0), local.region)
+            .ok());
+  CHECK(pair.client
+            ->post(at(operation(abi::Operation::Read, 2, kSize), *remote.region, 0, kSize),
+                   local.region)
+            .ok());
   pair.client->kick();
   const auto done = completions(pair.bell, *pair.client->completion_queue(), 2);
   CHECK_EQ(done.size(), 2u);
@@ -117,8 +124,9 @@ TEST(bad_key_ends_the_connection_once) {
   abi::Submission flush = at(operation(abi::Operation::Flush, 1, 8), *remote.region, 0);
   flush.remote_key ^= 0x55;
   CHECK(pair.client->post(flush, {}).ok());
-  CHECK(pair.client->post(at(operation(abi::Operation::Read, 2, 8), *remote.region, 0),
-                          local.region).ok());
+  CHECK(
+      pair.client->post(at(operation(abi::Operation::Read, 2, 8), *remote.region, 0), local.region)
+          .ok());
   pair.client->kick();
   const auto done = completions(pair.bell, *pair.client->completion_queue(), 2);
   CHECK_EQ(done.size(), 2u);

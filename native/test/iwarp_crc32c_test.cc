@@ -28,10 +28,14 @@ Bytes random_bytes(SeededRandom& random, std::size_t size) {
 // Sizes around every place where the implementations change their stride.
 std::size_t random_size(SeededRandom& random) {
   switch (random.below(4)) {
-    case 0: return random.below(32);
-    case 1: return 376 + random.below(16);
-    case 2: return 6136 + random.below(24);
-    default: return random.below(70'000);
+    case 0:
+      return random.below(32);
+    case 1:
+      return 376 + random.below(16);
+    case 2:
+      return 6136 + random.below(24);
+    default:
+      return random.below(70'000);
   }
 }
 

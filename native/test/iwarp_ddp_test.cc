@@ -200,8 +200,8 @@ TEST(ddp_ignores_reserved_bits) {
 }
 
 TEST(ddp_headers_parse_at_every_cut) {
-  for (const char* hex : {"0011 c140 12345600 00007f0000001000",
-                          "0017 4143 00000000 00000000 00000001 00000000"}) {
+  for (const char* hex :
+       {"0011 c140 12345600 00007f0000001000", "0017 4143 00000000 00000000 00000001 00000000"}) {
     const Bytes bytes = from_hex(hex);
     for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
       const Bytes part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(cut));

@@ -82,10 +82,11 @@ std::string setup_frame_hex(bool reply, std::string_view data, std::uint16_t cap
   if (!reply) return to_hex(request);
   const SetupParse parse = parse_setup(request, SetupKind::kRequest);
   Bytes out(kSetupFrameBytesMax);
-  out.resize(encode_reply(out, parse.frame, {.inbound_reads = 16,
-                                             .outbound_reads = 32,
-                                             .private_data = as_bytes(data),
-                                             .capabilities = capabilities}));
+  out.resize(encode_reply(out, parse.frame,
+                          {.inbound_reads = 16,
+                           .outbound_reads = 32,
+                           .private_data = as_bytes(data),
+                           .capabilities = capabilities}));
   return to_hex(out);
 }
 
@@ -97,14 +98,17 @@ std::map<std::string, std::string> encoded_frames() {
   Bytes hello(kHelloFrameBytes);
   hello.resize(encode_hello(hello, {.capabilities = 0x000F, .nonce = 0xA1B2C3D4}, true));
   frames["hello"] = to_hex(hello);
-  const ExtensionRequest visible{.id = 7, .stag = kKey, .tagged_offset = kOffset,
-                                 .length_bytes = 64};
+  const ExtensionRequest visible{
+      .id = 7, .stag = kKey, .tagged_offset = kOffset, .length_bytes = 64};
   frames["flush-visibility"] = request_frame(1, visible);
-  const ExtensionRequest large{.type = kPersistent, .id = 0xFFFFFFFE, .stag = kKey,
-                               .tagged_offset = kOffset, .length_bytes = 1ull << 40};
+  const ExtensionRequest large{.type = kPersistent,
+                               .id = 0xFFFFFFFE,
+                               .stag = kKey,
+                               .tagged_offset = kOffset,
+                               .length_bytes = 1ull << 40};
   frames["flush-persistent"] = request_frame(0, large);
-  const ExtensionRequest empty{.type = kPersistent, .id = 8, .stag = kKey,
-                               .tagged_offset = kOffset};
+  const ExtensionRequest empty{
+      .type = kPersistent, .id = 8, .stag = kKey, .tagged_offset = kOffset};
   frames["flush-empty"] = request_frame(2, empty);
   frames["atomic-write"] = request_frame(3, atomic_write_request());
   frames["flush-answer-visible"] = answer_frame(1, {.id = 7});
@@ -168,10 +172,9 @@ TEST(extension_golden_frames_are_whole_and_follow_each_other) {
   const auto golden = golden_frames();
   SegmentTracker tracker;
   for (const char* name : {"hello", "flush-visibility", "flush-empty", "atomic-write",
-                           "flush-answer-visible", "flush-answer-persisted",
-                           "flush-answer-failed", "atomic-write-answer", "send-immediate",
-                           "send-immediate-empty", "send-immediate-first",
-                           "send-immediate-second", "immediate-data"}) {
+                           "flush-answer-visible", "flush-answer-persisted", "flush-answer-failed",
+                           "atomic-write-answer", "send-immediate", "send-immediate-empty",
+                           "send-immediate-first", "send-immediate-second", "immediate-data"}) {
     const auto found = golden.find(name);
     REQUIRE(found != golden.end());
     const Bytes frame = from_hex(found->second);
@@ -335,7 +338,8 @@ TEST(extension_survives_both_ways_at_random) {
     request.stag = random.next_u32();
     request.tagged_offset = random.next_u64();
     request.length_bytes = atomic ? 8 : random.next_u64();
-    if (atomic) for (std::byte& byte : request.data) byte = static_cast<std::byte>(round & 0xFF);
+    if (atomic)
+      for (std::byte& byte : request.data) byte = static_cast<std::byte>(round & 0xFF);
     Bytes out(60);
     out.resize(encode_extension_request(out, random.next_u32(), request));
     const Segment segment = segment_of(out);

@@ -50,8 +50,7 @@ void place(Stream& stream, std::uint32_t sequence, std::span<const std::byte> pa
     stream.bytes.resize(at + length);
     stream.seen.resize(at + length);
   }
-  std::copy(payload.begin(), payload.end(),
-            stream.bytes.begin() + static_cast<std::ptrdiff_t>(at));
+  std::copy(payload.begin(), payload.end(), stream.bytes.begin() + static_cast<std::ptrdiff_t>(at));
   std::fill_n(stream.seen.begin() + static_cast<std::ptrdiff_t>(at), payload.size(), true);
 }
 
@@ -155,8 +154,7 @@ Bytes encoded_again(const Segment& segment, std::span<const std::byte> payload) 
   return header;
 }
 
-void check_whole_frame(const Segment& segment, std::span<const std::byte> frame,
-                       Outcome& outcome) {
+void check_whole_frame(const Segment& segment, std::span<const std::byte> frame, Outcome& outcome) {
   ++outcome.whole;
   const bool intact = fpdu_is_intact(frame);
   outcome.intact += intact ? 1 : 0;
@@ -222,11 +220,12 @@ void check_setup_again(const Stream& stream, const Outcome& own, const Outcome& 
                                     .private_data = frame.private_data}));
   } else {
     if (!other.has_setup || (other.setup.markers && !frame.rejected)) return;
-    out.resize(encode_reply(out, other.setup, {.crc = frame.crc,
-                                               .rejected = frame.rejected,
-                                               .inbound_reads = frame.word.inbound_reads,
-                                               .outbound_reads = frame.word.outbound_reads,
-                                               .private_data = frame.private_data}));
+    out.resize(encode_reply(out, other.setup,
+                            {.crc = frame.crc,
+                             .rejected = frame.rejected,
+                             .inbound_reads = frame.word.inbound_reads,
+                             .outbound_reads = frame.word.outbound_reads,
+                             .private_data = frame.private_data}));
   }
   const auto original = std::span(stream.bytes).first(frame.frame_bytes);
   CHECK_EQ(to_hex(out), to_hex(original));
@@ -367,10 +366,14 @@ TEST(golden_terminates_of_siw_name_their_cause) {
       swapped += terminate.swapped ? 1 : 0;
     }
   }
-  const std::vector<Cause> expected{
-      Cause::kTaggedInvalidStag, Cause::kTaggedBounds,      Cause::kOperationOpcode,
-      Cause::kOperationOpcode,   Cause::kRemoteInvalidStag, Cause::kUntaggedNoBuffer,
-      Cause::kMpaCrc,            Cause::kUntaggedNoBuffer};
+  const std::vector<Cause> expected{Cause::kTaggedInvalidStag,
+                                    Cause::kTaggedBounds,
+                                    Cause::kOperationOpcode,
+                                    Cause::kOperationOpcode,
+                                    Cause::kRemoteInvalidStag,
+                                    Cause::kUntaggedNoBuffer,
+                                    Cause::kMpaCrc,
+                                    Cause::kUntaggedNoBuffer};
   std::string got;
   for (const Cause cause : causes) got += std::string(cause_name(cause)) + "; ";
   std::string wanted;

@@ -215,8 +215,8 @@ TEST(mpa_reply_honours_the_peer_to_peer_model) {
   };
   for (const Case& each : {Case{"80018001", "80058006"}, Case{"80014001", "80054006"},
                            Case{"8001c001", "80058006"}, Case{"c0010001", "80058006"}}) {
-    const SetupFrame request = request_of(setup_bytes(kRequestKey, std::string("10020004") +
-                                                                       each.asked));
+    const SetupFrame request =
+        request_of(setup_bytes(kRequestKey, std::string("10020004") + each.asked));
     CHECK(request.word.peer_to_peer);
     CHECK(!setup_is_offer(request));
     const Bytes reply = encoded_reply(request, {.inbound_reads = 5, .outbound_reads = 6});
@@ -383,8 +383,8 @@ TEST(mpa_hello_is_nothing_but_exactly_that) {
 TEST(mpa_frame_sizes_are_multiples_of_four) {
   for (std::size_t ulpdu = 0; ulpdu <= kUlpduBytesMax; ++ulpdu) {
     const std::size_t total = fpdu_bytes(ulpdu);
-    if (total % 4 != 0 || total < 2 + ulpdu + 4 || total > 2 + ulpdu + 7 ||
-        total > kFpduBytesMax || fpdu_trailer_bytes(ulpdu) > kTrailerBytesMax) {
+    if (total % 4 != 0 || total < 2 + ulpdu + 4 || total > 2 + ulpdu + 7 || total > kFpduBytesMax ||
+        fpdu_trailer_bytes(ulpdu) > kTrailerBytesMax) {
       CHECK_EQ(ulpdu, kUlpduBytesMax + 1);
     }
   }

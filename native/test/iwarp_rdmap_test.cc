@@ -193,10 +193,10 @@ TEST(rdmap_terminates_of_siw_mean_the_same) {
         Case{"02020000", Cause::kMpaCrc}, Case{"02040000", Cause::kMpaSetup}}) {
     CHECK(bare_cause(each.control, false) == each.cause);
   }
-  const Bytes read =
-      from_hex("0046 4147 00000000 00000002 00000001 00000000 10 00 07 00 0000"
-               "4141 00000000 00000001 00000008 00000000 00000055 0000000000000066"
-               "00000008 deadbe00 00007f2400573000 00000000");
+  const Bytes read = from_hex(
+      "0046 4147 00000000 00000002 00000001 00000000 10 00 07 00 0000"
+      "4141 00000000 00000001 00000008 00000000 00000055 0000000000000066"
+      "00000008 deadbe00 00007f2400573000 00000000");
   const Terminate terminate = terminate_of(read);
   CHECK(terminate.cause == Cause::kRemoteInvalidStag && terminate.swapped);
   CHECK_EQ(terminate.ddp_header.size(), 18u);
@@ -248,8 +248,9 @@ TEST(rdmap_causes_have_names_of_their_own) {
 }
 
 TEST(rdmap_terminates_parse_at_every_cut) {
-  const Bytes body = from_hex("0101e000 0000 4141 00000000 00000001 00000008 00000000 00000055"
-                              "0000000000000066 00000008 deadbe00 00007f2400573000");
+  const Bytes body = from_hex(
+      "0101e000 0000 4141 00000000 00000001 00000008 00000000 00000055"
+      "0000000000000066 00000008 deadbe00 00007f2400573000");
   for (std::size_t cut = 0; cut <= body.size(); ++cut) {
     const Bytes part(body.begin(), body.begin() + static_cast<std::ptrdiff_t>(cut));
     const auto terminate = decode_terminate(part, false);

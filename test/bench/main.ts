@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// npm run bench: runs the rows, each beside its yardstick in interleaved trials, prints a table with
-// missed budgets marked, and writes JSON where asked. A missed budget is told, not an error.
+// npm run bench: runs the rows, each beside its yardstick in interleaved trials, prints a table
+// with missed budgets marked, and writes JSON where asked. A missed budget is told, not an error.
 //
 //   npm run bench -- [--rows name,name] [--trials 7] [--seconds 1] [--json file]
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The rows of the benchmark: what is measured, beside which yardstick, with which bar. Budgets are ratios
-// to the yardstick of the same run, because a figure alone says more about the machine.
+// The rows of the benchmark: what is measured, beside which yardstick, with which bar. Budgets
+// are ratios to the yardstick of the same run, because a figure alone says more about the
+// machine.
 
 import { type Spread } from './statistics.js';
 import type { Placement, Shape } from './trial.js';

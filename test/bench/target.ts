@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The target of one trial, in a process of its own: lends memory, and echoes messages where the row asks
-// for it. Message to the driver: listening. Ends when its client leaves.
+// The target of one trial, in a process of its own: lends memory, and echoes messages where the
+// row asks for it. Message to the driver: listening. Ends when its client leaves.
 
 import { type Connection, MemoryUsage, type MemoryRegion, Peer } from 'rpma';
 import { report, toHex } from '../support/child.js';

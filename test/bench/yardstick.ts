@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The C yardsticks: compiled when a benchmark runs, by the compiler of the day, so that both sides of a
-// ratio come from one machine and one run.
+// The C yardsticks: compiled when a benchmark runs, by the compiler of the day, so that both
+// sides of a ratio come from one machine and one run.
 
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Bad arguments are told at once: a TypeError or RangeError with a code, and nothing is posted. librpma
-// checks little and posts the rest as it is.
+// Bad arguments are told at once: a TypeError or RangeError with a code, and nothing is posted.
+// librpma checks little and posts the rest as it is.
 
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Connection requests, outgoing and incoming (librpma: conn_req_new, conn_req_recv, conn_req_connect,
-// conn_req_delete, conn_req_get_private_data).
+// Connection requests, outgoing and incoming (librpma: conn_req_new, conn_req_recv,
+// conn_req_connect, conn_req_delete, conn_req_get_private_data).
 
 import assert from 'node:assert/strict';
 import { isRpmaError } from 'rpma';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Mapped files. librpma leaves mapping to libpmem; here it is part of the promise that durable means.
+// Mapped files. librpma leaves mapping to libpmem; here it is part of the promise that durable
+// means.
 
 import assert from 'node:assert/strict';
 import { readFile, stat, writeFile } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Private data of connect, accept and reject (librpma: conn_private_data). At most 251 bytes in every
-// direction; the exact length arrives (on InfiniBand it may be padded, which librpma shows as it is).
+// Private data of connect, accept and reject (librpma: conn_private_data). At most 251 bytes in
+// every direction; the exact length arrives (on InfiniBand it may be padded, which librpma shows
+// as it is).
 
 import assert from 'node:assert/strict';
 import { type IncomingRequest, type RpmaError } from 'rpma';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Remote regions and their 21-byte descriptors (librpma: mr_remote_from_descriptor, mr_remote_get_size,
-// mr_remote_get_flush_type).
+// Remote regions and their 21-byte descriptors (librpma: mr_remote_from_descriptor,
+// mr_remote_get_size, mr_remote_get_flush_type).
 
 import assert from 'node:assert/strict';
 import { MemoryUsage, RemoteRegion } from 'rpma';

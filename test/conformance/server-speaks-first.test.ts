@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The accepting side may send first. librpma over iWARP breaks the rule that the connecting side begins;
-// here the connecting side's library says hello by itself, so a program need not care.
+// The accepting side may send first. librpma over iWARP breaks the rule that the connecting side
+// begins; here the connecting side's library says hello by itself, so a program need not care.
 
 import assert from 'node:assert/strict';
 import { MemoryUsage, RemoteRegion } from 'rpma';

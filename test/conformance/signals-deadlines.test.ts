@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Signals and deadlines: they end the waiting, not the operation. A wait that ends with nothing gives
-// null or false; an operation rejects, and says that it may have taken effect.
+// Signals and deadlines: they end the waiting, not the operation. A wait that ends with nothing
+// gives null or false; an operation rejects, and says that it may have taken effect.
 
 import assert from 'node:assert/strict';
 import { Peer } from 'rpma';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Remote writes (librpma: rpma_write). A write completes as reusable: the source may be changed, and
-// nothing is known of the other side; a flush says that it is visible there.
+// Remote writes (librpma: rpma_write). A write completes as reusable: the source may be changed,
+// and nothing is known of the other side; a flush says that it is visible there.
 
 import assert from 'node:assert/strict';
 import { type Connection, MemoryUsage, type RemoteRegion } from 'rpma';

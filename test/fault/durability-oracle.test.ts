@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The durability oracle. The target's file lies over the test domain: a second copy of it changes only
-// inside persist, and the power may fail in the middle of any persist. Whatever a durable completion
-// promised is in the second copy. The last tests turn a defect on and see that the oracle notices it.
+// The durability oracle. The target's file lies over the test domain: a second copy of it changes
+// only inside persist, and the power may fail in the middle of any persist. Whatever a durable
+// completion promised is in the second copy. The last tests turn a defect on and see that the
+// oracle notices it.
 
 import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
@@ -17,8 +18,9 @@ const sizeBytes = 16_384;
 const flushIds = 1_000_000;
 
 /**
- * What the second copy may hold. Every byte has a history of the values that were written to it; a
- * durable completion moves its promise up to the value that was the newest at the post of the flush.
+ * What the second copy may hold. Every byte has a history of the values that were written to it;
+ * a durable completion moves its promise up to the value that was the newest at the post of the
+ * flush.
  */
 class Model {
   readonly #values: Uint8Array[];
@@ -127,7 +129,7 @@ async function run(world: World, seed: number, cut: number) {
   return { broken: model.violations(on.oracle.copy()), persists: on.oracle.persists };
 }
 
-/** Record, flush, counter, flush, all posted at once: the counter never shows a record that is not whole. */
+/** Record, flush, counter, flush at once: the counter never shows a record that is not whole. */
 async function commits(world: World, cut: number): Promise<void> {
   const { connection, local, remote, oracle } = await stage(world);
   const recordBytes = 600;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// An accepted peer that breaks the rules: every wrong frame ends its own connection with the Terminate
-// that the standards name, places no byte, and leaves everybody else alone.
+// An accepted peer that breaks the rules: every wrong frame ends its own connection with the
+// Terminate that the standards name, places no byte, and leaves everybody else alone.
 
 import assert from 'node:assert/strict';
 import { type MemoryRegion, MemoryUsage } from 'rpma';
@@ -65,7 +65,7 @@ function readFrame(from: Descriptor, lengthBytes: number, sequence: number = 1):
 
 type Attack = (on: Ground) => Uint8Array[];
 
-/** By the Terminate that must answer: layer/type/code, several where the standards leave a choice. */
+/** By the Terminate that must answer (layer/type/code): several where there is a choice. */
 const attacks: readonly (readonly [string, readonly string[], Attack])[] = [
   [
     'a write with an unknown tag',

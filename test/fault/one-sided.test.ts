@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// One-sided means one-sided: a target whose JavaScript thread does not return to its event loop still
-// serves reads, writes, atomic writes and flushes, wherever the thread left the connection.
+// One-sided means one-sided: a target whose JavaScript thread does not return to its event loop
+// still serves reads, writes, atomic writes and flushes, wherever the thread left the connection.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Half-made connections: each phase of the set-up has its deadline and its bound, and a listener is not
-// disturbed by strangers that stop half-way.
+// Half-made connections: each phase of the set-up has its deadline and its bound, and a listener
+// is not disturbed by strangers that stop half-way.
 
 import assert from 'node:assert/strict';
 import type { Endpoint } from 'rpma';

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Sudden ends: a process is killed, or stopped, with operations outstanding. Every accepted operation
-// has exactly one outcome.
+// Sudden ends: a process is killed, or stopped, with operations outstanding. Every accepted
+// operation has exactly one outcome.
 
 import assert from 'node:assert/strict';
-import { type Completion, type Connection, type MemoryRegion, RemoteRegion } from 'rpma';
+import { type Connection, type MemoryRegion, RemoteRegion } from 'rpma';
 import { Child, fromHex } from '../support/child.js';
 import { conform, withCode } from '../support/conform.js';
 import { timed, until, withDeadline } from '../support/deadline.js';
+import { Ledger, type Load } from '../support/ledger.js';
 import type { SeededRandom } from '../support/random.js';
-import { localUsage, posted, takeRest, type World } from '../support/world.js';
+import { localUsage, takeRest, type World } from '../support/world.js';
 import type { Listening, TargetOptions } from './programs/target.js';
 
 const targetProgram = new URL('./programs/target.js', import.meta.url);
@@ -38,50 +39,9 @@ async function connected(world: World, changes: Partial<TargetOptions> = {}): Pr
   return { child, connection, local, remote: RemoteRegion.fromDescriptor(fromHex(descriptor)) };
 }
 
-interface Ledger {
-  next: number;
-  readonly always: Set<number>;
-  readonly onError: Set<number>;
-  readonly completions: Completion[];
-}
-
-function newLedger(): Ledger {
-  return { next: 0, always: new Set(), onError: new Set(), completions: [] };
-}
-
-/** Fills the send queue with a random mix, and the receive queue. */
-function fill(prey: Prey, ledger: Ledger, random: SeededRandom): void {
-  const { connection, local, remote } = prey;
-  while (connection.sendQueueFree > 0) {
-    const id = ledger.next++;
-    const completion = random.pick(['always', 'always', 'on-error'] as const);
-    const range = { local, remote, length: random.pick([0, 8, 4096, 300_000]) };
-    const options = { id, completion };
-    const kind = random.below(4);
-    const accepted = posted(() => {
-      if (kind === 0) connection.postRead({ ...range, ...options });
-      else if (kind === 1) connection.postWrite({ ...range, ...options });
-      else if (kind === 2) connection.postAtomicWrite({ remote, value: 9n, ...options });
-      else connection.postFlush({ remote, length: range.length, type: 'visibility', ...options });
-    });
-    if (!accepted) return;
-    (completion === 'always' ? ledger.always : ledger.onError).add(id);
-  }
-  while (connection.receiveQueueFree > 0) {
-    if (!posted(() => connection.postReceive({ length: 0, id: ledger.next }))) return;
-    ledger.always.add(ledger.next++);
-  }
-}
-
-function audit(ledger: Ledger): void {
-  const seen = new Set<number>();
-  for (const { id, ok } of ledger.completions) {
-    assert.ok(!seen.has(id), `operation ${id} completed twice`);
-    seen.add(id);
-    if (ledger.onError.has(id)) assert.equal(ok, false, `on-error ${id} completed with success`);
-  }
-  const missing = [...ledger.always].filter((id) => !seen.has(id));
-  assert.deepEqual(missing, [], 'operations without an outcome');
+/** The load of a connection whose target is about to die. */
+function loadOf({ connection, local, remote }: Prey, random: SeededRandom): Load {
+  return { connection, local, remote, random, lengths: [0, 8, 4096, 300_000], sends: false };
 }
 
 conform('sudden ends', ({ it }) => {
@@ -89,21 +49,22 @@ conform('sudden ends', ({ it }) => {
     const random = world.random(81);
     for (let round = 0; round < 3; round++) {
       const prey = await connected(world);
-      const ledger = newLedger();
+      const ledger = new Ledger();
+      const load = loadOf(prey, random);
       const { completionQueue } = prey.connection;
       for (let cycles = random.between(5, 40); cycles > 0; cycles--) {
-        fill(prey, ledger, random);
+        ledger.fill(load);
         const first = await completionQueue.take({ timeoutMs: 5000 });
-        if (first !== null) ledger.completions.push(first, ...completionQueue.poll(32));
+        if (first !== null) ledger.add(first, ...completionQueue.poll(32));
       }
-      fill(prey, ledger, random);
+      ledger.fill(load);
       const killed = prey.child.kill();
-      ledger.completions.push(...(await takeRest(completionQueue)));
+      ledger.add(...(await takeRest(completionQueue)));
       await killed;
       const end = await withDeadline(prey.connection.whenClosed(), 'the end');
       assert.ok(end.type === 'closed' || end.type === 'lost', end.type);
-      audit(ledger);
-      assert.ok(ledger.completions.some((each) => !each.ok));
+      ledger.audit();
+      assert.ok(ledger.failures > 0);
       assert.equal(prey.local.inFlight, 0);
     }
   });
@@ -142,16 +103,15 @@ conform('sudden ends', ({ it }) => {
       await withDeadline(connection.whenEstablished(), 'established');
       await child.expect('established');
       await child.expect('busy');
-      const ledger = newLedger();
-      for (let id = 0; id < 10; id++) {
-        const read = { local, remote, length: sizeBytes, id };
-        if (posted(() => connection.postRead(read))) ledger.always.add(id);
-        const receive = { length: 0, id: 100 + id } as const;
-        if (posted(() => connection.postReceive(receive))) ledger.always.add(100 + id);
+      const ledger = new Ledger();
+      for (let n = 0; n < 10; n++) {
+        const read = { local, remote, length: sizeBytes };
+        ledger.post('always', (id) => connection.postRead({ ...read, id }));
+        ledger.post('always', (id) => connection.postReceive({ length: 0, id }));
       }
       await child.kill();
-      ledger.completions.push(...(await takeRest(connection.completionQueue)));
-      audit(ledger);
+      ledger.add(...(await takeRest(connection.completionQueue)));
+      ledger.audit();
       await withDeadline(connection.whenClosed(), 'the end');
       assert.equal(local.inFlight, 0);
     }
@@ -163,22 +123,20 @@ conform('sudden ends', ({ it }) => {
   it('a target killed during persistent flushes: none of them stays open', async (world) => {
     const path = `${await world.folder()}/target.pmem`;
     const prey = await connected(world, { path });
-    const ledger = newLedger();
+    const ledger = new Ledger();
     for (let n = 0; n < 30; n++) {
       const range = { remote: prey.remote, length: sizeBytes };
-      const write = { local: prey.local, ...range, id: ledger.next };
-      if (!posted(() => prey.connection.postWrite(write))) break;
-      ledger.always.add(ledger.next++);
-      const flush = { ...range, type: 'persistent' as const, id: ledger.next };
-      if (!posted(() => prey.connection.postFlush(flush))) break;
-      ledger.always.add(ledger.next++);
+      const write = { local: prey.local, ...range };
+      const flush = { ...range, type: 'persistent' as const };
+      ledger.post('always', (id) => prey.connection.postWrite({ ...write, id }));
+      ledger.post('always', (id) => prey.connection.postFlush({ ...flush, id }));
     }
     const first = await prey.connection.completionQueue.take({ timeoutMs: 5000 });
     assert.ok(first !== null);
-    ledger.completions.push(first);
+    ledger.add(first);
     await prey.child.kill();
-    ledger.completions.push(...(await takeRest(prey.connection.completionQueue)));
-    audit(ledger);
+    ledger.add(...(await takeRest(prey.connection.completionQueue)));
+    ledger.audit();
   });
 
   it('a stopped target is alive: deadlines end the waiting, and it goes on later', async (world) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A host that vanishes: no FIN, no RST, just silence. What is outstanding ends within one and a half
-// times deadPeerTimeoutMs. A living peer whose window is closed is no dead one.
+// A host that vanishes: no FIN, no RST, just silence. What is outstanding ends within one and a
+// half times deadPeerTimeoutMs. A living peer whose window is closed is no dead one.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

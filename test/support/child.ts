@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Child processes for tests: a compiled test program, started with this very node, that speaks one JSON
-// object a line in both directions. A child dies with its test at the latest.
+// Child processes for tests: a compiled test program, started with this very node, that speaks
+// one JSON object a line in both directions. A child dies with its test at the latest.
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';

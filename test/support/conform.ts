@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The frame of the conformance suite: every test runs once for each provider of RPMA_TEST_PROVIDERS (a
-// list with commas, 'iwarp' when unset), with a world of its own. Tests use the public surface only.
+// The frame of the conformance suite: every test runs once for each provider of
+// RPMA_TEST_PROVIDERS (a list with commas, 'iwarp' when unset), with a world of its own. Tests
+// use the public surface only.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Waiting with a bound. Tests wait for events and conditions, never for time to pass: a deadline only
-// turns a hang into a failure that says what did not happen. The timers of the test tree live here.
+// Waiting with a bound. Tests wait for events and conditions, never for time to pass: a deadline
+// only turns a hang into a failure that says what did not happen. The timers of the test tree
+// live here.
 
 /** Rejects with an error that names `what` when the promise has not settled in time. */
 export function withDeadline<T>(
@@ -45,8 +46,8 @@ export async function until(
 }
 
 /**
- * Holds for a stretch of time, because the stretch itself is under test (a bound that must be outlived,
- * a load that must last). Not for synchronisation.
+ * Holds for a stretch of time, because the stretch itself is under test (a bound that must be
+ * outlived, a load that must last). Not for synchronisation.
  */
 export function lastFor(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs));

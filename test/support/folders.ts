@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Folders for test files: on the disk file system that holds the build folder, because files on tmpfs
-// are refused where persistence is asked for, and on tmpfs for the tests of just that.
+// Folders for test files: on the disk file system that holds the build folder, because files on
+// tmpfs are refused where persistence is asked for, and on tmpfs for the tests of just that.
 
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

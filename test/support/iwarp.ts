@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A small encoder and decoder of iWARP (RFC 5044, 6581, 5041, 5040) for scripted peers in tests. It is
-// written from the standards, apart from the library's own codecs, and can also write what no honest
-// peer would send. Plain functions over bytes.
+// A small encoder and decoder of iWARP (RFC 5044, 6581, 5041, 5040) for scripted peers in tests.
+// It is written from the standards, apart from the library's own codecs, and can also write what
+// no honest peer would send. Plain functions over bytes.
 
 export const opcodes = {
   write: 0,

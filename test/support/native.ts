@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What tests of the inside need and the public surface does not offer: fault points, switches, and files
-// over the test domain, whose second copy changes only inside persist. Needs the test flavour; import
-// test-flavour.ts first.
+// What tests of the inside need and the public surface does not offer: fault points, switches,
+// and files over the test domain, whose second copy changes only inside persist. Needs the test
+// flavour; import test-flavour.ts first.
 
 import { PmemFile, type PmemMapOptions } from 'rpma';
 import { isNativeError, native, type NativeTest } from '../../lib/internal/native.js';

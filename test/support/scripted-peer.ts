@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A scripted iWARP peer over a bare TCP socket, in either role. The test says what is sent and looks at
-// what comes, frame by frame; nothing is answered by itself.
+// A scripted iWARP peer over a bare TCP socket, in either role. The test says what is sent and
+// looks at what comes, frame by frame; nothing is answered by itself.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

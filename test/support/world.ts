@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What one test makes and needs: peers, connected pairs, registered memory and mapped files, all taken
-// down when the test ends, whatever its outcome. Both ends of a pair live in this process, each with a
-// peer of its own, so a test sees the target's memory directly.
+// What one test makes and needs: peers, connected pairs, registered memory and mapped files, all
+// taken down when the test ends, whatever its outcome. Both ends of a pair live in this process,
+// each with a peer of its own, so a test sees the target's memory directly.
 
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -189,7 +189,7 @@ export class World {
   }
 }
 
-/** Posts unless the connection has ended meanwhile: then nothing was accepted, and this is false. */
+/** Posts; false, and nothing accepted, when the connection has ended meanwhile. */
 export function posted(post: () => void): boolean {
   try {
     post();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the types must refuse. Never run: the compiler reads it, and an error that is missing is one.
+// What the types must refuse. Never run: the compiler reads it, and an error that is missing is
+// one.
 
 import {
   CompletionQueue,

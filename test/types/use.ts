@@ -2,8 +2,7 @@
 //
 // What the types must take. Never run: the compiler reads it.
 
-import type {
-  CompletionBatch} from 'rpma';
+import type { CompletionBatch } from 'rpma';
 import {
   type Completion,
   type Connection,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The promise tier over a send queue and a completion queue that the test plays by hand: order, room,
-// one outcome each, and what a deadline does and does not end.
+// The promise tier over a send queue and a completion queue that the test plays by hand: order,
+// room, one outcome each, and what a deadline does and does not end.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

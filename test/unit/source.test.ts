@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What every waitable has in common: take, takeSync, tryTake and `for await`, over a source that the test
-// fills by hand.
+// What every waitable has in common: take, takeSync, tryTake and `for await`, over a source that
+// the test fills by hand.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -107,7 +107,8 @@ describe('take()', () => {
     const alive = new Promise((resolve) => setImmediate(resolve));
     const waiting = fake.core.take({ timeoutMs: 1 });
     await alive;
-    // The deadline alone does not keep the process alive; a referenced wait stands in for the addon's.
+    // The deadline alone does not keep the process alive; a referenced wait stands in for the
+    // addon's.
     const port = new MessageChannel();
     port.port1.on('message', () => undefined);
     assert.equal(await waiting, null);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Staging buffers for receiving, shared by a device's connections: one is borrowed while bytes of a
-// connection are in it and given back when it is empty, so an idle connection holds none. Any thread.
+// connection are in it and given back when it is empty, so an idle connection holds none. Any
+// thread.
 #pragma once
 
 #include <cstddef>

@@ -28,8 +28,8 @@ std::uint32_t CompletionQueue::take(provider::Completion* out, std::uint32_t max
   for (std::uint32_t i = 0; i < taken; ++i) {
     Entry& entry = ring_[head_];
     out[i] = entry.completion;
-    const bool receive = entry.completion.operation == static_cast<std::uint8_t>(
-                                                           abi::Operation::Receive);
+    const bool receive =
+        entry.completion.operation == static_cast<std::uint8_t>(abi::Operation::Receive);
     (receive ? entry.credits->receive : entry.credits->send).fetch_sub(1);
     entry.credits.reset();
     head_ = head_ + 1 == ring_.size() ? 0 : head_ + 1;
@@ -88,7 +88,8 @@ void CompletionQueue::attach(const std::shared_ptr<QueuePair>& queue_pair, std::
   const std::size_t needed = std::size_t{reserved_} + queued;
   if (needed <= ring_.size()) return;
   std::vector<Entry> larger(needed);
-  for (std::uint32_t i = 0; i < queued; ++i) larger[i] = std::move(ring_[(head_ + i) % ring_.size()]);
+  for (std::uint32_t i = 0; i < queued; ++i)
+    larger[i] = std::move(ring_[(head_ + i) % ring_.size()]);
   ring_ = std::move(larger);
   head_ = 0;
 }

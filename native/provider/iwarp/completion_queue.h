@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A completion queue: a bounded ring that any number of queue pairs fill and one consumer empties. It
-// cannot overflow, because a queue pair takes a completion's slot back only when the consumer has taken
-// it (Credits), and attaching a queue pair reserves its slots. Any thread publishes; one consumes.
+// A completion queue: a bounded ring that any number of queue pairs fill and one consumer empties.
+// It cannot overflow, because a queue pair takes a completion's slot back only when the consumer
+// has taken it (Credits), and attaching a queue pair reserves its slots. Any thread publishes; one
+// consumes.
 #pragma once
 
 #include <atomic>

@@ -23,7 +23,8 @@ std::vector<std::uint8_t> copy(std::span<const std::byte> bytes) {
   return {begin, begin + bytes.size()};
 }
 
-/** Refused or reset before any byte of a Reply: nobody wants us. No route, no answer: out of reach. */
+/** Refused or reset before any byte of a Reply: nobody wants us. No route, no answer: out of reach.
+ */
 abi::ConnectionEvent event_of(int error) {
   return error == ECONNREFUSED || error == ECONNRESET || error == EPIPE
              ? abi::ConnectionEvent::Rejected
@@ -31,9 +32,9 @@ abi::ConnectionEvent event_of(int error) {
 }
 
 Status status_of(abi::ConnectionEvent event, int error, const char* syscall) {
-  return Status::from_errno(event == abi::ConnectionEvent::Rejected ? abi::Code::Rejected
-                                                                    : abi::Code::Unreachable,
-                            error, syscall);
+  return Status::from_errno(
+      event == abi::ConnectionEvent::Rejected ? abi::Code::Rejected : abi::Code::Unreachable, error,
+      syscall);
 }
 
 }  // namespace
@@ -57,8 +58,8 @@ Status Connector::start(std::shared_ptr<QueuePair> queue_pair, const provider::A
     queue_pair->end(std::move(reason));
     return Status::success();
   }
-  auto connector = std::make_shared<Connector>(queue_pair, std::move(socket).value(),
-                                               std::move(private_data));
+  auto connector =
+      std::make_shared<Connector>(queue_pair, std::move(socket).value(), std::move(private_data));
   queue_pair->context()->progress->post([connector] { connector->begin(); });
   return Status::success();
 }
@@ -126,8 +127,8 @@ void Connector::connected(QueuePair& queue_pair) {
   const std::size_t size = encode_request(frame, fields);
   // One send for the whole frame: some peers take it in pieces badly. A new socket has the room.
   const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.send-request");
-  const ssize_t sent = fault.fail ? (errno = fault.err, -1)
-                                  : ::send(socket_.fd(), frame.data(), size, MSG_NOSIGNAL);
+  const ssize_t sent =
+      fault.fail ? (errno = fault.err, -1) : ::send(socket_.fd(), frame.data(), size, MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(size)) {
     const int error = sent < 0 ? errno : EMSGSIZE;
     const abi::ConnectionEvent event = event_of(error);
@@ -195,8 +196,9 @@ void Connector::accept_reply(QueuePair& queue_pair, const SetupFrame& reply, std
     }
   }
   const std::vector<std::uint8_t> private_data = copy(data);
-  const std::vector<std::byte> early(input_.begin() + static_cast<std::ptrdiff_t>(reply.frame_bytes),
-                                     input_.begin() + static_cast<std::ptrdiff_t>(have));
+  const std::vector<std::byte> early(
+      input_.begin() + static_cast<std::ptrdiff_t>(reply.frame_bytes),
+      input_.begin() + static_cast<std::ptrdiff_t>(have));
   queue_pair.adopt(detach(), negotiated, early, private_data);
 }
 

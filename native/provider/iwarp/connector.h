@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The active side's set-up: TCP connect, MPA Request, MPA Reply. On the progress thread; the queue pair's
-// set-up timer bounds the whole. Ends by QueuePair::adopt() or QueuePair::end().
+// The active side's set-up: TCP connect, MPA Request, MPA Reply. On the progress thread; the queue
+// pair's set-up timer bounds the whole. Ends by QueuePair::adopt() or QueuePair::end().
 #pragma once
 
 #include <array>

@@ -119,8 +119,8 @@ RPMA_CRC_TARGET inline std::uint32_t feed_three(std::uint32_t state, unsigned ch
     // A target pointer is null when nothing is copied, so it must not be moved then.
     unsigned char* const target = kCopy ? to + at : nullptr;
     first = feed_word<kCopy>(first, target, from + at);
-    second = feed_word<kCopy>(second, kCopy ? target + kChainBytes : nullptr,
-                              from + at + kChainBytes);
+    second =
+        feed_word<kCopy>(second, kCopy ? target + kChainBytes : nullptr, from + at + kChainBytes);
     third = feed_word<kCopy>(third, kCopy ? target + 2 * kChainBytes : nullptr,
                              from + at + 2 * kChainBytes);
   }

@@ -22,9 +22,7 @@ inline constexpr std::uint32_t kCrc32cBegin = 0xFFFFFFFFu;
 [[nodiscard]] std::uint32_t crc32c_copy(std::uint32_t state, void* target, const void* source,
                                         std::size_t size_bytes) noexcept;
 
-[[nodiscard]] constexpr std::uint32_t crc32c_finish(std::uint32_t state) noexcept {
-  return ~state;
-}
+[[nodiscard]] constexpr std::uint32_t crc32c_finish(std::uint32_t state) noexcept { return ~state; }
 
 // The checksum of one contiguous area.
 [[nodiscard]] inline std::uint32_t crc32c_of(const void* data, std::size_t size_bytes) noexcept {

@@ -47,14 +47,18 @@ bool queue_fits(Opcode opcode, std::uint32_t queue) noexcept {
     case Opcode::kSendSolicited:
     case Opcode::kSendSolicitedInvalidate:
     case Opcode::kImmediate:
-    case Opcode::kImmediateSolicited: return queue == kSendQueueNumber;
-    case Opcode::kReadRequest: return queue == kRequestQueueNumber;
-    case Opcode::kTerminate: return queue == kTerminateQueueNumber;
+    case Opcode::kImmediateSolicited:
+      return queue == kSendQueueNumber;
+    case Opcode::kReadRequest:
+      return queue == kRequestQueueNumber;
+    case Opcode::kTerminate:
+      return queue == kTerminateQueueNumber;
     case Opcode::kExtension:
       return queue == kSendQueueNumber || queue == kRequestQueueNumber ||
              queue == kAnswerQueueNumber;
     case Opcode::kWrite:
-    case Opcode::kReadResponse: break;
+    case Opcode::kReadResponse:
+      break;
   }
   return false;
 }
@@ -63,11 +67,15 @@ bool queue_fits(Opcode opcode, std::uint32_t queue) noexcept {
 std::size_t ulpdu_bytes_min(Opcode opcode, bool tagged) noexcept {
   if (tagged) return kTaggedUlpduBytes;
   switch (opcode) {
-    case Opcode::kReadRequest: return kUntaggedUlpduBytes + 28;
-    case Opcode::kTerminate: return kUntaggedUlpduBytes + 4;
+    case Opcode::kReadRequest:
+      return kUntaggedUlpduBytes + 28;
+    case Opcode::kTerminate:
+      return kUntaggedUlpduBytes + 4;
     case Opcode::kImmediate:
-    case Opcode::kImmediateSolicited: return kUntaggedUlpduBytes + 8;
-    default: return kUntaggedUlpduBytes;
+    case Opcode::kImmediateSolicited:
+      return kUntaggedUlpduBytes + 8;
+    default:
+      return kUntaggedUlpduBytes;
   }
 }
 

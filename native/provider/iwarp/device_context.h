@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the objects of one device share: the region table with its protection domain, the progress thread,
-// the persist threads, staging buffers, and the list of living queue pairs. Any thread.
+// What the objects of one device share: the region table with its protection domain, the progress
+// thread, the persist threads, staging buffers, and the list of living queue pairs. Any thread.
 #pragma once
 
 #include <atomic>

@@ -29,9 +29,12 @@ constexpr std::size_t kValueAt = 4;  // of a Send with immediate
 // Bytes of a request's body, 0 for what is none.
 std::size_t request_body_bytes(ExtensionSub sub) noexcept {
   switch (sub) {
-    case ExtensionSub::Flush: return kFlushBodyBytes;
-    case ExtensionSub::AtomicWrite: return kAtomicWriteBodyBytes;
-    default: return 0;
+    case ExtensionSub::Flush:
+      return kFlushBodyBytes;
+    case ExtensionSub::AtomicWrite:
+      return kAtomicWriteBodyBytes;
+    default:
+      return 0;
   }
 }
 

@@ -79,7 +79,7 @@ struct ExtensionAnswer {
 // Writes 32 bytes, to which encode_trailer() adds four; 0 when `out` is too small or `sub` is no
 // answer.
 [[nodiscard]] std::size_t encode_extension_answer(std::span<std::byte> out, std::uint32_t sequence,
-                                                 const ExtensionAnswer& answer) noexcept;
+                                                  const ExtensionAnswer& answer) noexcept;
 
 struct ExtensionAnswerParse {
   Cause cause = Cause::kNone;
@@ -87,8 +87,8 @@ struct ExtensionAnswerParse {
 };
 
 // `body` is the payload of a segment of opcode 0xF on queue 3.
-[[nodiscard]] ExtensionAnswerParse decode_extension_answer(const Segment& segment,
-                                                         std::span<const std::byte> body) noexcept;
+[[nodiscard]] ExtensionAnswerParse decode_extension_answer(
+    const Segment& segment, std::span<const std::byte> body) noexcept;
 
 // ---- Send with immediate, queue 0 --------------------------------------------------------------
 

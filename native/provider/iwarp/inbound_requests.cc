@@ -3,8 +3,6 @@
 // See inbound_requests.h.
 #include "provider/iwarp/inbound_requests.h"
 
-#include <atomic>
-
 #include "core/assert.h"
 #include "memory/guarded_copy.h"
 
@@ -44,8 +42,8 @@ bool InboundRequests::advance() {
 bool InboundRequests::execute(InboundRequest& request) {
   if (!request.persist.empty()) return start_persist(request);
   if (request.kind == InboundRequest::Kind::AtomicWrite) {
-    const std::uint8_t(&value)[8] = *reinterpret_cast<const std::uint8_t(*)[8]>(
-        request.value.data());
+    const std::uint8_t(&value)[8] =
+        *reinterpret_cast<const std::uint8_t(*)[8]>(request.value.data());
     if (!memory::store_atomic_write(request.data, value, request.use->guarded())) {
       request.use->poison();
       request.status = abi::ExtensionStatus::RemoteOperation;
@@ -53,10 +51,8 @@ bool InboundRequests::execute(InboundRequest& request) {
     }
     return true;
   }
-  // A visibility flush: everything earlier was stored by threads that held the driver's lock before us.
-  if (request.kind == InboundRequest::Kind::Flush) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
+  // A visibility flush needs nothing more: memory is coherent, and everything earlier was stored by
+  // threads that held the driver's lock before us.
   return true;
 }
 

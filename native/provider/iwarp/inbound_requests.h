@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Requests of the other side that we owe an answer: Reads, flushes and atomic writes, at most IRD of them.
-// They are executed in order and answered in order; the receive path pushes, the send path answers, and
-// neither waits for the other. While a persist runs, what stands behind it waits here.
+// Requests of the other side that we owe an answer: Reads, flushes and atomic writes, at most IRD
+// of them. They are executed in order and answered in order; the receive path pushes, the send path
+// answers, and neither waits for the other. While a persist runs, what stands behind it waits here.
 //
 //     head_ ......... begun_ ......... executed_ ........... tail_
 //     | being answered | ready to answer | being or to be done |

@@ -28,9 +28,7 @@ IncomingRequest::IncomingRequest(std::shared_ptr<DeviceContext> context, Socket 
   private_data_.assign(begin, begin + data.size());
 }
 
-IncomingRequest::~IncomingRequest() {
-  static_cast<void>(reject({}));
-}
+IncomingRequest::~IncomingRequest() { static_cast<void>(reject({})); }
 
 SetupFrame IncomingRequest::request() const {
   return parse_setup(frame_, SetupKind::kRequest).frame;
@@ -47,10 +45,11 @@ Status IncomingRequest::send_reply(const ReplyFields& fields) {
   std::array<std::byte, kSetupFrameBytesMax> frame;
   const std::size_t size = encode_reply(frame, request(), fields);
   if (size == 0) return Status::failure(abi::Code::OutOfRange, "private data is at most 251 bytes");
-  // One send for the whole frame, as for a Request. Who left meanwhile is noticed by the connection.
+  // One send for the whole frame, as for a Request. Who left meanwhile is noticed by the
+  // connection.
   const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.send-reply");
-  const ssize_t sent = fault.fail ? (errno = fault.err, -1)
-                                  : ::send(socket_.fd(), frame.data(), size, MSG_NOSIGNAL);
+  const ssize_t sent =
+      fault.fail ? (errno = fault.err, -1) : ::send(socket_.fd(), frame.data(), size, MSG_NOSIGNAL);
   if (sent == static_cast<ssize_t>(size)) return Status::success();
   return Status::from_errno(abi::Code::ConnectionLost, sent < 0 ? errno : EMSGSIZE, "send");
 }

@@ -16,8 +16,7 @@ namespace rpma::iwarp {
 
 void Linger::start(std::shared_ptr<ProgressThread> progress, Socket socket,
                    std::vector<std::byte> last_words) {
-  auto linger =
-      std::make_shared<Linger>(progress, std::move(socket), std::move(last_words));
+  auto linger = std::make_shared<Linger>(progress, std::move(socket), std::move(last_words));
   progress->post([linger] { linger->begin(); });
 }
 
@@ -31,9 +30,9 @@ void Linger::begin() {
   if (!socket_.open()) return;
   const std::uint32_t events = EPOLLIN | (blocked ? std::uint32_t{EPOLLOUT} : 0U);
   if (!progress_->add(id_, socket_.fd(), events, shared_from_this()).ok()) return socket_.close();
-  timer_ = progress_->add_timer(
-      core::now_ns() + abi::kRejectLingerMs * core::kNanosecondsPerMillisecond,
-      [self = shared_from_this()] { self->finish(); });
+  timer_ =
+      progress_->add_timer(core::now_ns() + abi::kRejectLingerMs * core::kNanosecondsPerMillisecond,
+                           [self = shared_from_this()] { self->finish(); });
 }
 
 /** False while TCP does not take the rest. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The last moments of a socket whose connection has ended for the program: what is still to be said is
-// written, FIN is sent, and the other side's FIN is awaited for a bounded time, so that unread input does
-// not make the kernel destroy our last words with a reset. On the progress thread; owns the socket.
+// The last moments of a socket whose connection has ended for the program: what is still to be said
+// is written, FIN is sent, and the other side's FIN is awaited for a bounded time, so that unread
+// input does not make the kernel destroy our last words with a reset. On the progress thread; owns
+// the socket.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ class Linger final : public SocketHandler, public std::enable_shared_from_this<L
  public:
   static void start(std::shared_ptr<ProgressThread> progress, Socket socket,
                     std::vector<std::byte> last_words);
-  Linger(std::shared_ptr<ProgressThread> progress, Socket socket, std::vector<std::byte> last_words);
+  Linger(std::shared_ptr<ProgressThread> progress, Socket socket,
+         std::vector<std::byte> last_words);
   void on_ready(std::uint32_t events) override;
 
  private:

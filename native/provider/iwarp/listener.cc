@@ -131,13 +131,13 @@ void Listener::accept_one(Socket socket, const provider::Address& remote) {
   auto setup = std::make_shared<PendingSetup>(weak_from_this(), std::move(socket), remote);
   setup->id = context_->progress->next_id();
   if (!context_->progress->add(setup->id, setup->socket.fd(), EPOLLIN, setup).ok()) return;
-  setup->timer = context_->progress->add_timer(
-      core::now_ns() + abi::kSetupTimeoutMs * kUnit,
-      [weak = weak_from_this(), weak_setup = std::weak_ptr(setup)] {
-        const auto self = weak.lock();
-        const auto late = weak_setup.lock();
-        if (self && late) self->drop(late);
-      });
+  setup->timer =
+      context_->progress->add_timer(core::now_ns() + abi::kSetupTimeoutMs * kUnit,
+                                    [weak = weak_from_this(), weak_setup = std::weak_ptr(setup)] {
+                                      const auto self = weak.lock();
+                                      const auto late = weak_setup.lock();
+                                      if (self && late) self->drop(late);
+                                    });
   setups_.insert(setup);
   ++setups_by_address_[remote.host];
 }

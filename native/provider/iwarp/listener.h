@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The passive side's set-up: accepts TCP connections, reads one MPA Request from each within bounds
-// (size, time, number, number a source address), and keeps whole requests until they are fetched. Sockets
-// belong to the progress thread until a request is fetched; requests may be used from any thread.
+// (size, time, number, number a source address), and keeps whole requests until they are fetched.
+// Sockets belong to the progress thread until a request is fetched; requests may be used from any
+// thread.
 #pragma once
 
 #include <atomic>
@@ -57,8 +58,7 @@ class IncomingRequest final : public provider::IncomingRequest {
 };
 
 /** One accepted socket whose Request is not whole yet. */
-class PendingSetup final : public SocketHandler,
-                           public std::enable_shared_from_this<PendingSetup> {
+class PendingSetup final : public SocketHandler, public std::enable_shared_from_this<PendingSetup> {
  public:
   PendingSetup(std::weak_ptr<Listener> listener, Socket socket, provider::Address remote);
   void on_ready(std::uint32_t events) override;

@@ -149,12 +149,18 @@ void answer_peer_to_peer(const EnhancedWord& asked, EnhancedWord& answer) noexce
 
 const char* setup_fault_name(SetupFault fault) noexcept {
   switch (fault) {
-    case SetupFault::kNone: return "none";
-    case SetupFault::kKey: return "not an MPA frame";
-    case SetupFault::kOtherKind: return "an MPA Request in place of a Reply, or the reverse";
-    case SetupFault::kRevision: return "unknown MPA revision";
-    case SetupFault::kPrivateDataLength: return "more than 512 bytes of private data";
-    case SetupFault::kEnhancedWord: return "private data too short for the IRD and ORD word";
+    case SetupFault::kNone:
+      return "none";
+    case SetupFault::kKey:
+      return "not an MPA frame";
+    case SetupFault::kOtherKind:
+      return "an MPA Request in place of a Reply, or the reverse";
+    case SetupFault::kRevision:
+      return "unknown MPA revision";
+    case SetupFault::kPrivateDataLength:
+      return "more than 512 bytes of private data";
+    case SetupFault::kEnhancedWord:
+      return "private data too short for the IRD and ORD word";
   }
   return "unknown";
 }
@@ -307,8 +313,7 @@ std::size_t encode_trailer(std::span<std::byte> out, std::size_t ulpdu_bytes,
   return pad_bytes + kCrcBytes;
 }
 
-std::size_t encode_trailer_without_crc(std::span<std::byte> out,
-                                       std::size_t ulpdu_bytes) noexcept {
+std::size_t encode_trailer_without_crc(std::span<std::byte> out, std::size_t ulpdu_bytes) noexcept {
   const std::size_t trailer_bytes = fpdu_trailer_bytes(ulpdu_bytes);
   if (out.size() < trailer_bytes) return 0;
   std::memset(out.data(), 0, trailer_bytes);

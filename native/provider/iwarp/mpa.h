@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 
+#include "abi.generated.h"
 #include "provider/iwarp/ddp.h"
 
 namespace rpma::iwarp {
@@ -102,7 +103,7 @@ struct ReplyFields {
 // ---- Negotiation of the extension --------------------------------------------------------------
 
 inline constexpr std::uint32_t kExtensionMagic = 0x52504D41u;  // "RPMA"
-inline constexpr std::uint8_t kExtensionVersion = 1;
+inline constexpr std::uint8_t kExtensionVersion = abi::kExtensionVersion;
 inline constexpr std::size_t kAnswerTrailerBytes = 16;
 
 // True for a Request with our offer: A=0, B=1, C=0, D=1.

@@ -71,9 +71,15 @@ void ProgressThread::stop() {
   // Tasks posted at the last moment run here: what they would settle must not be lost.
   while (run_tasks()) {
   }
+  // Destroyed outside the lock, as their owners may come back here.
+  std::vector<Task> tasks;
+  Timers timers;
+  std::unordered_map<std::uint64_t, std::shared_ptr<SocketHandler>> handlers;
   const std::lock_guard lock(mutex_);
-  handlers_.clear();
-  timers_.clear();
+  stopped_ = true;
+  tasks.swap(tasks_);
+  timers.swap(timers_);
+  handlers.swap(handlers_);
   timer_places_.clear();
   lent_.clear();
 }
@@ -87,6 +93,7 @@ void ProgressThread::wake() {
 void ProgressThread::post(Task task) {
   {
     const std::lock_guard lock(mutex_);
+    if (stopped_) return;
     tasks_.push_back(std::move(task));
   }
   if (!is_current()) wake();
@@ -97,6 +104,7 @@ ProgressThread::TimerId ProgressThread::add_timer(std::uint64_t deadline_ns, Tas
   TimerId id = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (stopped_) return 0;
     id = next_timer_++;
     first = timers_.empty() || deadline_ns < timers_.begin()->first;
     timer_places_[id] = timers_.emplace(deadline_ns, std::pair(id, std::move(task)));
@@ -121,6 +129,7 @@ Status ProgressThread::add(std::uint64_t id, int fd, std::uint32_t events,
                            std::shared_ptr<SocketHandler> handler) {
   {
     const std::lock_guard lock(mutex_);
+    if (stopped_) return Status::failure(abi::Code::Closed, "the peer is closed");
     handlers_[id] = std::move(handler);
   }
   const Status status = resume(id, fd, events);

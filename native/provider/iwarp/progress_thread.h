@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The thread that makes a device progress by itself: an epoll loop with timers, tasks, and the
-// connections that are lent to drivers on other threads. It sleeps when nothing happens; with an idle
-// process it has no periodic wake-up at all. See docs/internals/progress.md.
+// connections that are lent to drivers on other threads. It sleeps when nothing happens; with an
+// idle process it has no periodic wake-up at all. See docs/internals/progress.md.
 #pragma once
 
 #include <sys/epoll.h>
@@ -51,7 +51,8 @@ class ProgressThread {
   /** Runs what is queued, stops, joins. Not from the thread itself. */
   void stop();
 
-  // Everything below may be called from any thread.
+  // Everything below may be called from any thread. Once stopped, tasks, timers and handlers are
+  // dropped.
   [[nodiscard]] bool is_current() const { return thread_.is_current(); }
   void post(Task task);
   TimerId add_timer(std::uint64_t deadline_ns, Task task);
@@ -59,9 +60,11 @@ class ProgressThread {
   bool cancel_timer(TimerId id);
   /** An id for add(), never used again. */
   [[nodiscard]] std::uint64_t next_id() { return next_id_.fetch_add(1); }
-  Status add(std::uint64_t id, int fd, std::uint32_t events, std::shared_ptr<SocketHandler> handler);
+  Status add(std::uint64_t id, int fd, std::uint32_t events,
+             std::shared_ptr<SocketHandler> handler);
   void modify(std::uint64_t id, int fd, std::uint32_t events);
-  /** Something happened to a handler without readiness: the thread goes on spinning. Of the thread. */
+  /** Something happened to a handler without readiness: the thread goes on spinning. Of the thread.
+   */
   void stay_active();
   /** Out of the epoll set; the handler stays known (it is lent). */
   void suspend(int fd);
@@ -98,7 +101,8 @@ class ProgressThread {
   std::atomic<bool> woken_{false};
   std::atomic<bool> stopping_{false};
 
-  std::mutex mutex_;  // guards what follows; held for moments only, never while calling out
+  std::mutex mutex_;      // guards what follows; held for moments only, never while calling out
+  bool stopped_ = false;  // nothing is taken any more: it would keep its owner alive for ever
   std::vector<Task> tasks_;
   using Timers = std::multimap<std::uint64_t, std::pair<TimerId, Task>>;
   Timers timers_;

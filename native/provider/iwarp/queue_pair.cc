@@ -9,7 +9,8 @@
 namespace rpma::iwarp {
 namespace {
 
-// Process-wide, so that a thread may watch the sockets of several devices in one epoll set by number.
+// Process-wide, so that a thread may watch the sockets of several devices in one epoll set by
+// number.
 std::uint32_t next_number() {
   static std::atomic<std::uint32_t> last{0};
   std::uint32_t number = 0;
@@ -93,8 +94,8 @@ Status QueuePair::post_receive(const provider::WorkRequest& request) {
     return Status::failure(abi::Code::Closed, "the connection has ended");
   }
   const Status status = receives_.push(request);
-  // A message may wait for this receive. The flag is set before the queue is found empty for the last
-  // time, so either we see it or the driver sees the receive.
+  // A message may wait for this receive. The flag is set before the queue is found empty for the
+  // last time, so either we see it or the driver sees the receive.
   if (status.ok() && has_parked_.load()) serve();
   return status;
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// One connection: its queues, its two sides and its end. Two locks order the work. The driver's lock
-// (serve_mutex_) covers the receive side and is held by whichever thread drives: the progress thread, or a
-// thread of the program that polls or waits. The send lock (send_mutex_) covers the transmitter. Nobody
-// waits for either on the data path: who does not get a lock leaves a request behind, and who lets go of
-// it looks again. Lock order: serve, send, driver, then the queues' own. docs/internals/progress.md has
-// the whole picture, docs/internals/ownership.md the states and endings.
+// One connection: its queues, its two sides and its end. Two locks order the work. The driver's
+// lock (serve_mutex_) covers the receive side and is held by whichever thread drives: the progress
+// thread, or a thread of the program that polls or waits. The send lock (send_mutex_) covers the
+// transmitter. Nobody waits for either on the data path: who does not get a lock leaves a request
+// behind, and who lets go of it looks again. Lock order: serve, send, driver, then the queues' own.
+// docs/internals/progress.md has the whole picture, docs/internals/ownership.md the states and
+// endings.
 //
-// The code stands in four files: queue_pair.cc (what the program calls), queue_pair_drive.cc (who drives,
-// when to send), queue_pair_frames.cc (what a received frame means) and queue_pair_end.cc (how it ends).
+// The code stands in four files: queue_pair.cc (what the program calls), queue_pair_drive.cc (who
+// drives, when to send), queue_pair_frames.cc (what a received frame means) and queue_pair_end.cc
+// (how it ends).
 #pragma once
 
 #include <atomic>
@@ -175,7 +177,7 @@ class QueuePair final : public provider::QueuePair,
   Negotiated negotiated_;
   bool first_frame_due_ = false;  // of a responder: nothing has come in yet
   bool extension_ = false;
-  bool send_parks_ = false;       // the message in progress is being parked
+  bool send_parks_ = false;  // the message in progress is being parked
   std::deque<std::vector<std::byte>> parked_;
   std::size_t parked_bytes_ = 0;
   std::size_t parked_messages_ = 0;
@@ -218,7 +220,8 @@ class QueuePair final : public provider::QueuePair,
   ProgressThread::TimerId parked_timer_ = 0;
 };
 
-/** The provider's word for a request that it could not serve: what a Terminate's cause does to us. */
+/** The provider's word for a request that it could not serve: what a Terminate's cause does to us.
+ */
 abi::CompletionStatus status_of_cause(Cause cause);
 /** What this side offers, a mask of abi::kExtensionCapabilities*. */
 std::uint16_t offered_capabilities(const provider::QueuePairConfig& config);

@@ -42,8 +42,8 @@ bool QueuePair::replay_parked() {
   while (!parked_.empty()) {
     const std::vector<std::byte>& fpdu = parked_.front();
     // It passed every check when it came in; only its place in memory was missing.
-    const SegmentParse parse = parse_segment(fpdu, agreed_.load() != 0 ? kExtendedOpcodes
-                                                                       : kPlainOpcodes);
+    const SegmentParse parse =
+        parse_segment(fpdu, agreed_.load() != 0 ? kExtendedOpcodes : kPlainOpcodes);
     const Verdict verdict = request_frame(parse.segment, fpdu);
     if (verdict.kind == Verdict::Kind::Stall) return true;
     if (verdict.kind == Verdict::Kind::Fail) {
@@ -63,7 +63,8 @@ bool QueuePair::replay_parked() {
   return true;
 }
 
-/** Each message has its own time to wait for a receive: it starts anew when the one before is taken. */
+/** Each message has its own time to wait for a receive: it starts anew when the one before is
+ * taken. */
 void QueuePair::restart_parked_timer() {
   if (config_.receiver_not_ready_timeout_ms < 0) return;
   cancel_timer(&parked_timer_);
@@ -244,7 +245,8 @@ bool QueuePair::take_back(std::uint64_t now_ns) {
     const Status status = context_->progress->resume(id_, socket_.fd(), applied_interest_);
     if (!status.ok()) core::log(core::LogLevel::Warning, "take back: errno %d", status.sys_errno);
   }
-  // A polled connection that wanted to send more was pumped by its poller: readiness takes over now.
+  // A polled connection that wanted to send more was pumped by its poller: readiness takes over
+  // now.
   return true;
 }
 
@@ -257,7 +259,8 @@ void QueuePair::drive() {
 
 // ---- Is the other side alive? ------------------------------------------------------------------
 
-/** Starts the watch with the first bytes that need an acknowledgement; an idle connection has none. */
+/** Starts the watch with the first bytes that need an acknowledgement; an idle connection has none.
+ */
 void QueuePair::watch_peer() {
   if (peer_watched_.load(std::memory_order_relaxed) || ending_.load()) return;
   if (!gate_open_.load() || peer_watched_.exchange(true)) return;

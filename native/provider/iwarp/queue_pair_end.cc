@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// See queue_pair.h. How a connection comes up and how it ends. Whoever finds a reason to end it records
-// the reason; the end itself happens on the progress thread, with both locks held, exactly once.
+// See queue_pair.h. How a connection comes up and how it ends. Whoever finds a reason to end it
+// records the reason; the end itself happens on the progress thread, with both locks held, exactly
+// once.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -47,9 +48,9 @@ void QueuePair::adopt(Socket socket, const Negotiated& negotiated, std::span<con
   }
   negotiated_ = negotiated;
   established_data_ = std::move(private_data);
-  inbound_ = std::make_shared<InboundRequests>(
-      std::max(1U, std::bit_ceil(negotiated.inbound_reads)), weak_from_this(), context_->progress,
-      context_->persist);
+  inbound_ =
+      std::make_shared<InboundRequests>(std::max(1U, std::bit_ceil(negotiated.inbound_reads)),
+                                        weak_from_this(), context_->progress, context_->persist);
   receiver_.configure(negotiated.crc, kPlainOpcodes);
   transmitter_.configure(negotiated.crc, kFrameBytesMin, inbound_.get());
   receiver_.prime(early);
@@ -90,9 +91,9 @@ void QueuePair::become_established() {
   }
   agreed_.store(agreed);
   receiver_.configure(negotiated_.crc, extension_ ? kExtendedOpcodes : kPlainOpcodes);
-  transmitter_.configure(
-      negotiated_.crc,
-      frame_bytes(config_, negotiated_.large_frames || extension_, socket_.fd()), inbound_.get());
+  transmitter_.configure(negotiated_.crc,
+                         frame_bytes(config_, negotiated_.large_frames || extension_, socket_.fd()),
+                         inbound_.get());
   sends_.set_outbound_reads(negotiated_.outbound_reads);
   if (negotiated_.initiator && extension_) {
     Hello hello;
@@ -160,7 +161,8 @@ EndReason QueuePair::receive_failure() const {
   if (receiver_.error() != 0) {
     reason.status = abi::CompletionStatus::Retry;
   } else {
-    // The other side broke the protocol: our own operations are not at fault, the oldest carries it.
+    // The other side broke the protocol: our own operations are not at fault, the oldest carries
+    // it.
     reason.status = abi::CompletionStatus::Provider;
     reason.cause.detail = "the other side sent what the protocol forbids";
   }
@@ -226,7 +228,8 @@ void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> l
   }
 }
 
-/** Of a closing connection: when all that was accepted is done and all that is owed is sent, FIN. */
+/** Of a closing connection: when all that was accepted is done and all that is owed is sent, FIN.
+ */
 void QueuePair::check_close() {
   if (fin_sent_.load() || ending_.load() || !gate_open_.load()) return;
   // Who holds the lock is pumping, and comes here afterwards.

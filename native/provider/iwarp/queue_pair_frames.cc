@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// See queue_pair.h. What a received frame means. Every length, key, offset and state is checked before the
-// first byte is placed; sequence and interleaving were checked by the receiver. The driver's lock is held.
+// See queue_pair.h. What a received frame means. Every length, key, offset and state is checked
+// before the first byte is placed; sequence and interleaving were checked by the receiver. The
+// driver's lock is held.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -109,7 +110,8 @@ Verdict QueuePair::on_frame(const Segment& segment, std::span<const std::byte> f
   return verdict.kind == Verdict::Kind::Stall ? park(segment, fpdu) : verdict;
 }
 
-/** The responder's first frame: a hello makes the connection extended, anything else leaves it plain. */
+/** The responder's first frame: a hello makes the connection extended, anything else leaves it
+ * plain. */
 Verdict QueuePair::first_frame(const Segment& segment, std::span<const std::byte> fpdu) {
   first_frame_due_ = false;
   const std::optional<Hello> hello = negotiated_.offered ? decode_hello(segment) : std::nullopt;
@@ -149,7 +151,8 @@ Verdict QueuePair::request_frame(const Segment& segment, std::span<const std::by
   }
 }
 
-/** Keeps a request for later, within the space of a connection; beyond it the socket is not read. */
+/** Keeps a request for later, within the space of a connection; beyond it the socket is not read.
+ */
 Verdict QueuePair::park(const Segment& segment, std::span<const std::byte> fpdu) {
   const bool message = is_send(segment.opcode) && segment.last;
   const bool full = parked_bytes_ + fpdu.size() > abi::kParkedBytes ||
@@ -265,8 +268,8 @@ Verdict QueuePair::read_request(const Segment& segment, std::span<const std::byt
     const std::shared_ptr<memory::Region> region = context_->regions.find(read->source_stag);
     if (!region) return Verdict::fail(Cause::kRemoteInvalidStag);
     const memory::AccessError error =
-        extension_ ? region->check(read->source_offset, request.length,
-                                   abi::kMemoryUsageReadSource, context_->domain, number_)
+        extension_ ? region->check(read->source_offset, request.length, abi::kMemoryUsageReadSource,
+                                   context_->domain, number_)
                    : region->check_plain_read(read->source_offset, request.length, context_->domain,
                                               number_);
     if (error != memory::AccessError::Ok) return Verdict::fail(remote_cause(error));
@@ -306,7 +309,8 @@ Verdict QueuePair::extension_request(const Segment& segment, std::span<const std
   memory::RegionAccess access = context_->regions.resolve(
       asked.stag, asked.tagged_offset, request.length, need, context_->domain, number_);
   if (access.error != memory::AccessError::Ok) return Verdict::fail(remote_cause(access.error));
-  // The base is congruent to the address modulo the page, so an aligned offset is an aligned address.
+  // The base is congruent to the address modulo the page, so an aligned offset is an aligned
+  // address.
   if (request.kind == InboundRequest::Kind::Flush && persistent) {
     const std::shared_ptr<memory::Region>& region = access.use.region();
     request.durability = region->persist_target()->durability();
@@ -338,9 +342,8 @@ Verdict QueuePair::read_response(const Segment& segment, std::span<const std::by
   SendSlot* slot = sends_.oldest_waiting();
   const Cause cause = check_response(segment, slot);
   if (cause != Cause::kNone) return Verdict::fail(cause);
-  if (!payload.empty() &&
-      !memory::copy_bytes(slot->memory() + slot->received, payload.data(), payload.size(),
-                          slot->use->guarded())) {
+  if (!payload.empty() && !memory::copy_bytes(slot->memory() + slot->received, payload.data(),
+                                              payload.size(), slot->use->guarded())) {
     slot->use->poison();
     return Verdict::fail(Cause::kDdpLocal);
   }

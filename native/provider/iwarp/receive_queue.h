@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The receive queue of a queue pair: posted receives, used by messages in order. One lock of its own,
-// held for moments; taken below the queue pair's locks. The message in progress belongs to the driver.
+// The receive queue of a queue pair: posted receives, used by messages in order. One lock of its
+// own, held for moments; taken below the queue pair's locks. The message in progress belongs to the
+// driver.
 #pragma once
 
 #include <deque>
@@ -40,7 +41,8 @@ class ReceiveQueue {
   void flush();
 
  private:
-  void publish(const Receive& receive, abi::CompletionStatus status, std::uint64_t length, int error);
+  void publish(const Receive& receive, abi::CompletionStatus status, std::uint64_t length,
+               int error);
 
   const std::uint32_t size_;
   const std::uint32_t number_;

@@ -58,7 +58,8 @@ Receiver::Outcome Receiver::run(int fd, std::uint32_t frames, std::uint64_t byte
       release_empty();
       return outcome;
     }
-    // Direct reception that needs more has met the end of what TCP holds, and says so by fin_ or here.
+    // Direct reception that needs more has met the end of what TCP holds, and says so by fin_ or
+    // here.
     if (direct_) {
       if (fin_) return Outcome::Ended;
       return error_ != 0 ? Outcome::Failed : Outcome::Drained;
@@ -80,9 +81,9 @@ bool Receiver::fill(int fd, std::uint64_t* received, Outcome* outcome) {
   }
   for (;;) {
     const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.recv");
-    const ssize_t count =
-        fault.fail ? (errno = fault.err, -1)
-                   : ::recv(fd, buffer_.get() + end_, BufferPool::kBufferBytes - end_, MSG_DONTWAIT);
+    const ssize_t count = fault.fail ? (errno = fault.err, -1)
+                                     : ::recv(fd, buffer_.get() + end_,
+                                              BufferPool::kBufferBytes - end_, MSG_DONTWAIT);
     if (count > 0) {
       short_read_ = static_cast<std::size_t>(count) < BufferPool::kBufferBytes - end_;
       end_ += static_cast<std::size_t>(count);
@@ -128,7 +129,8 @@ Receiver::Step Receiver::next_frame() {
   return Step::Taken;
 }
 
-/** Parses and tracks the header at the front, once; false with a cause, or without when it is not here. */
+/** Parses and tracks the header at the front, once; false with a cause, or without when it is not
+ * here. */
 bool Receiver::admit() {
   if (admitted_) return true;
   const SegmentParse parse = parse_segment(staged(), opcodes_);
@@ -189,8 +191,8 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
     }
     if (count <= 0) return Step::NeedMore;
     *received += static_cast<std::uint64_t>(count);
-    const std::size_t placed = std::min<std::size_t>(static_cast<std::size_t>(count),
-                                                     front_.payload_bytes - direct_done_);
+    const std::size_t placed =
+        std::min<std::size_t>(static_cast<std::size_t>(count), front_.payload_bytes - direct_done_);
     direct_done_ += placed;
     end_ = static_cast<std::size_t>(count) - placed;
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The receive side of a connection: takes bytes from TCP, cuts them into frames, checks CRC, header and
-// sequence, and gives each frame to its sink in stream order. With CRC on a frame is verified in staging
-// before the sink sees it; with CRC off the payload of a large tagged frame is received directly into the
-// memory it names, once its header has been validated. Used under the queue pair's driver lock only.
+// The receive side of a connection: takes bytes from TCP, cuts them into frames, checks CRC, header
+// and sequence, and gives each frame to its sink in stream order. With CRC on a frame is verified
+// in staging before the sink sees it; with CRC off the payload of a large tagged frame is received
+// directly into the memory it names, once its header has been validated. Used under the queue
+// pair's driver lock only.
 #pragma once
 
 #include <atomic>
@@ -103,9 +104,9 @@ class Receiver {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 
-  Segment front_;         // the frame at begin_, once admitted
+  Segment front_;  // the frame at begin_, once admitted
   bool admitted_ = false;
-  bool direct_ = false;   // front_'s payload is being received in place; its header is consumed
+  bool direct_ = false;  // front_'s payload is being received in place; its header is consumed
   std::size_t direct_done_ = 0;
   bool short_read_ = false;
   bool fin_ = false;

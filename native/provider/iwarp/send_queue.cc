@@ -140,8 +140,8 @@ void SendQueue::publish(const SendSlot& slot) {
   completion.id = static_cast<double>(slot.request.id);
   completion.operation = static_cast<std::uint8_t>(slot.request.posted);
   completion.status = static_cast<std::uint8_t>(slot.status);
-  completion.durability = static_cast<std::uint8_t>(success ? slot.durability
-                                                            : abi::Durability::None);
+  completion.durability =
+      static_cast<std::uint8_t>(success ? slot.durability : abi::Durability::None);
   completion.flags = slot.taken ? 0 : abi::kCompletionFlagsUntouched;
   completion.queue_pair_number = number_;
   completion.provider_error = slot.error;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The send queue of a queue pair: what was posted and has no outcome yet, in post order. A slot goes
-// posted -> taken (its first frame is built) -> sent (TCP has all its bytes) -> done, and is retired, its
-// completion published, only when everything before it is. Reads, flushes and atomic writes are done when
-// they are answered, and answers come in the order of the requests.
+// The send queue of a queue pair: what was posted and has no outcome yet, in post order. A slot
+// goes posted -> taken (its first frame is built) -> sent (TCP has all its bytes) -> done, and is
+// retired, its completion published, only when everything before it is. Reads, flushes and atomic
+// writes are done when they are answered, and answers come in the order of the requests.
 //
 //     head_ ......... taken_ ......... tail_
 //     | waiting for    | not begun      |
@@ -57,7 +57,8 @@ class SendQueue {
   void set_outbound_reads(std::uint32_t limit);
 
   // Transmit side.
-  /** The next operation to begin, now begun; null when there is none or it must wait (ORD, fence). */
+  /** The next operation to begin, now begun; null when there is none or it must wait (ORD, fence).
+   */
   SendSlot* take();
   /** TCP has all its bytes: a write or send is done. */
   void sent(std::uint64_t sequence);
@@ -71,8 +72,8 @@ class SendQueue {
   /** Nothing posted is without an outcome. */
   [[nodiscard]] bool empty() const;
   /**
-   * The end: the oldest operation without an outcome fails with `status`, the others as flushed; what was
-   * executed keeps its success. True when there was one to carry the status.
+   * The end: the oldest operation without an outcome fails with `status`, the others as flushed;
+   * what was executed keeps its success. True when there was one to carry the status.
    */
   bool fail_all(abi::CompletionStatus status, int error);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// TCP sockets as the iWARP provider uses them: non-blocking, no delay, owned by a value. Thin over the
-// system calls, so that every other file speaks of sockets in these words only. Any thread.
+// TCP sockets as the iWARP provider uses them: non-blocking, no delay, owned by a value. Thin over
+// the system calls, so that every other file speaks of sockets in these words only. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,8 @@ Result<Socket> start_connect(const provider::Address& to);
 /** The errno a started connect ended with, 0 when it succeeded. */
 int connect_outcome(int fd);
 
-/** No delay, and keepalive so that an idle connection to a vanished host ends after about dead_ms. */
+/** No delay, and keepalive so that an idle connection to a vanished host ends after about dead_ms.
+ */
 void tune(int fd, std::uint64_t dead_ms);
 
 provider::Address local_address_of(int fd);
@@ -57,9 +58,9 @@ bool is_loopback(const provider::Address& address);
 /** What TCP knows of the other side's life. */
 struct TcpHealth {
   bool known = false;
-  bool waiting = false;               // bytes or window probes are unacknowledged
-  std::uint32_t silent_ms = 0;        // since the last segment came in
-  std::uint32_t segment_bytes = 0;    // maximum segment size
+  bool waiting = false;             // bytes or window probes are unacknowledged
+  std::uint32_t silent_ms = 0;      // since the last segment came in
+  std::uint32_t segment_bytes = 0;  // maximum segment size
 };
 TcpHealth tcp_health(int fd);
 

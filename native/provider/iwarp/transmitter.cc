@@ -76,8 +76,8 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
     message.msg_iov = pieces.data();
     message.msg_iovlen = used;
     const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.sendmsg");
-    const ssize_t written = fault.fail ? (errno = fault.err, -1)
-                                       : ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t written =
+        fault.fail ? (errno = fault.err, -1) : ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (written < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) return Outcome::Blocked;
@@ -263,7 +263,8 @@ bool Transmitter::build_read_response(Frame& out) {
   return finish(out, payload, bytes, bytes != 0 && request.use->guarded());
 }
 
-/** Payload, pad and CRC behind the header that stands in out.head; false when the source is gone. */
+/** Payload, pad and CRC behind the header that stands in out.head; false when the source is gone.
+ */
 bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes, bool guarded) {
   const std::size_t header = out.head_bytes;
   RPMA_ASSERT(header > 0);
@@ -273,8 +274,8 @@ bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes
     if (!memory::copy_bytes(out.head.data() + header, payload, bytes, guarded)) return false;
     if (crc_) state = crc32c(state, out.head.data(), header + bytes);
     const std::span<std::byte> room = std::span(out.head).subspan(header + bytes);
-    const std::size_t tail = crc_ ? encode_trailer(room, ulpdu, state)
-                                  : encode_trailer_without_crc(room, ulpdu);
+    const std::size_t tail =
+        crc_ ? encode_trailer(room, ulpdu, state) : encode_trailer_without_crc(room, ulpdu);
     out.head_bytes = static_cast<std::uint32_t>(header + bytes + tail);
     out.payload = nullptr;
     out.payload_bytes = out.tail_bytes = 0;
@@ -295,8 +296,8 @@ bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes
   }
   out.payload = payload;
   out.payload_bytes = static_cast<std::uint32_t>(bytes);
-  out.tail_bytes = static_cast<std::uint32_t>(
-      crc_ ? encode_trailer(out.tail, ulpdu, state) : encode_trailer_without_crc(out.tail, ulpdu));
+  out.tail_bytes = static_cast<std::uint32_t>(crc_ ? encode_trailer(out.tail, ulpdu, state)
+                                                   : encode_trailer_without_crc(out.tail, ulpdu));
   return true;
 }
 
@@ -321,8 +322,9 @@ std::vector<std::byte> Transmitter::terminate(Cause cause, std::span<const std::
   if (bytes == 0) return {};
   const std::size_t ulpdu = bytes - kUlpduLengthBytes;
   const std::span<std::byte> room = std::span(out).subspan(bytes);
-  const std::size_t tail = crc_ ? encode_trailer(room, ulpdu, crc32c(kCrc32cBegin, out.data(), bytes))
-                                : encode_trailer_without_crc(room, ulpdu);
+  const std::size_t tail =
+      crc_ ? encode_trailer(room, ulpdu, crc32c(kCrc32cBegin, out.data(), bytes))
+           : encode_trailer_without_crc(room, ulpdu);
   out.resize(bytes + tail);
   return out;
 }

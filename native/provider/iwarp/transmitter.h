@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The send side of a connection: turns posted operations and owed answers into frames, hands them to TCP
-// in one sendmsg a batch, and tells who is done. Without CRC, payload is sent from where it lies. With CRC
-// it is copied on the way to the checksum: others may write the memory that a Read names at any time, and
-// bytes that change between checksum and TCP would end the connection. Used under the queue pair's send
-// lock only. One message is finished before the next begins: messages never interleave.
+// The send side of a connection: turns posted operations and owed answers into frames, hands them
+// to TCP in one sendmsg a batch, and tells who is done. Without CRC, payload is sent from where it
+// lies. With CRC it is copied on the way to the checksum: others may write the memory that a Read
+// names at any time, and bytes that change between checksum and TCP would end the connection. Used
+// under the queue pair's send lock only. One message is finished before the next begins: messages
+// never interleave.
 #pragma once
 
 #include <array>
@@ -55,9 +56,10 @@ class Transmitter {
 
  private:
   enum class Kind : std::uint8_t { None, Control, Send, Answer };
-  static constexpr std::size_t kWindow = 16;      // frames built ahead of TCP
-  static constexpr std::size_t kHeadBytes = 96;   // a header, or a whole small frame
-  static constexpr std::size_t kInlinePayload = kHeadBytes - kUntaggedHeaderBytes - kTrailerBytesMax;
+  static constexpr std::size_t kWindow = 16;     // frames built ahead of TCP
+  static constexpr std::size_t kHeadBytes = 96;  // a header, or a whole small frame
+  static constexpr std::size_t kInlinePayload =
+      kHeadBytes - kUntaggedHeaderBytes - kTrailerBytesMax;
   static constexpr unsigned kAnswersInRow = 4;
 
   struct Frame {
@@ -110,7 +112,7 @@ class Transmitter {
   std::array<Frame, kWindow> window_;
   std::size_t first_ = 0;
   std::size_t count_ = 0;
-  std::size_t sent_ = 0;  // bytes of the first frame that TCP has
+  std::size_t sent_ = 0;      // bytes of the first frame that TCP has
   BufferPool::Buffer stage_;  // copies of payload under CRC; null while nothing is unsent
   std::size_t staged_ = 0;
   Message current_;

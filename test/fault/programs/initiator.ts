@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// An initiator in a process of its own: connects to the port given, offers memory to be read, and keeps
-// the connection full of operations until it is killed. Messages: established, busy.
+// An initiator in a process of its own: connects to the port given, offers memory to be read, and
+// keeps the connection full of operations until it is killed. Messages: established, busy.
 
 import { MemoryUsage, Peer, RemoteRegion } from 'rpma';
 import { report } from '../../support/child.js';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Runs inside a network namespace of its own and makes a second one for a target, joined by a virtual
-// cable. Then the target's host vanishes: neighbour entries on both ends point to an address that nobody
-// has, so frames are lost in silence, in both directions. Messages: refused (what the machine does not
-// allow), outcome.
+// Runs inside a network namespace of its own and makes a second one for a target, joined by a
+// virtual cable. Then the target's host vanishes: neighbour entries on both ends point to an
+// address that nobody has, so frames are lost in silence, in both directions. Messages: refused
+// (what the machine does not allow), outcome.
 
 import { execFileSync } from 'node:child_process';
 import { type Completion, MemoryUsage, Peer, RemoteRegion } from 'rpma';
@@ -113,7 +113,8 @@ async function scenario(): Promise<void> {
 try {
   await scenario();
 } catch (error) {
-  // Whatever fails before the first second is over is the machine's refusal of namespaces or cables.
+  // Whatever fails before the first second is over is the machine's refusal of namespaces or
+  // cables.
   if (performance.now() - started > 10_000 || !(error instanceof Error)) throw error;
   if (!('status' in error)) throw error;
   const refused: Refused = { kind: 'refused', reason: error.message.trim() };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A target in a process of its own: lends memory (of a file where a path is given) to one client and
-// then behaves as the first argument, a JSON object, says. Messages: listening, established, spinning,
-// spun, ended.
+// A target in a process of its own: lends memory (of a file where a path is given) to one client
+// and then behaves as the first argument, a JSON object, says. Messages: listening, established,
+// spinning, spun, ended.
 
 import {
   type Connection,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Opens objects up to a stage and then ends as it is told, closing none of them. Runs as a worker (told
-// by workerData) or as a process (told by its first argument). Messages: ready.
+// Opens objects up to a stage and then ends as it is told, closing none of them. Runs as a worker
+// (told by workerData) or as a process (told by its first argument). Messages: ready.
 
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { join } from 'node:path';
@@ -28,8 +28,8 @@ export interface HolderOptions {
   /** Where it may make a file. */
   readonly folder: string;
   /**
-   * What it does next: 'block' waits in a synchronous call for ever (workers only); 'serve' accepts one
-   * connection and stays (stage 'endpoint').
+   * What it does next: 'block' waits in a synchronous call for ever (workers only); 'serve' accepts
+   * one connection and stays (stage 'endpoint').
    */
   readonly end: 'stay' | 'exit' | 'throw' | 'unref' | 'block' | 'serve';
 }
