@@ -10,7 +10,7 @@
 
 import { RpmaError } from '../errors.js';
 import type { DurableResult, ReceiveResult, WaitOptions } from '../types.js';
-import { limits, operationNumber, statusNumber } from './abi.generated.js';
+import { limits, operationNumber, statusNumber, submissionLayout } from './abi.generated.js';
 import { durabilityOf, type CompletionRecords } from './completion-codec.js';
 import { abortedError, Deadline, timeoutError } from './deadline.js';
 import { completionFailure, type FailureContext } from './failure.js';
@@ -46,6 +46,8 @@ export interface LinePort {
   /** Provider and the like, for errors. */
   readonly failureContext: FailureContext;
 }
+
+const recordBytes = submissionLayout.sizeBytes;
 
 /** What a resolved operation gives. */
 export type ResultKind = 'nothing' | 'durability' | 'message';
@@ -269,14 +271,14 @@ export class Line {
     records: number,
     wait: WaitOptions | undefined,
   ): Promise<unknown> {
-    this.#refuse(operation, records, wait);
+    const lineIsFull = this.#waiting.length >= limits.promisesWaiting;
+    if (lineIsFull || records > this.#capacity || wait?.signal?.aborted === true) {
+      throw this.#refusal(operation, records, wait);
+    }
     const pending = new PendingOperation(this, operation, result, records);
     this.#keepAlive.hold();
-    const posted = this.#waiting.length === 0 && this.#post(pending);
-    if (!posted && !pending.settled) {
-      pending.saved ??= this.port.submissions.save(0, records);
-      this.#waiting.push(pending);
-    }
+    if (this.#waiting.length > 0 || this.#inUse + records > this.#capacity) this.#enqueue(pending);
+    else this.#postNow(pending);
     if (!pending.settled) {
       if (wait !== undefined) this.#watch(pending, wait);
       this.#pump.kick();
@@ -284,14 +286,14 @@ export class Line {
     return pending.promise;
   }
 
-  /** Posts what waits, as far as there is room. */
+  /** Posts what waits, as far as there is room, as many records with each call as it takes. */
   advance(): void {
-    for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
-      if (head.saved !== null) this.port.submissions.restore(head.saved);
-      if (this.#post(head)) this.#forget(head);
-      else if (this.#waiting[0] === head) return;
+    while (this.#waiting.length > 0) {
+      const offered = this.#offer();
+      if (offered.length === 0) return;
+      const records = offered.reduce((sum, { records, posted }) => sum + records - posted, 0);
+      if (!this.#account(offered, records, this.port.post(records))) return;
     }
-    this.#tellIdle();
   }
 
   /** Resolves when nothing waits for room any more. */
@@ -327,79 +329,119 @@ export class Line {
     operation.reject(error);
   }
 
-  #refuse(operation: number, records: number, wait: WaitOptions | undefined): void {
-    const context = { ...this.port.failureContext, operation: operationWords[operation] };
+  /** Why an operation is not even taken over. */
+  #refusal(operation: number, records: number, wait: WaitOptions | undefined): RpmaError {
+    const context = this.#context(operation);
     const what = operationWords[operation] ?? 'the operation';
-    if (wait?.signal?.aborted === true) throw abortedError(wait.signal, what, context);
+    if (wait?.signal?.aborted === true) return abortedError(wait.signal, what, context);
     if (records > this.#capacity) {
-      throw new RpmaError(
+      return new RpmaError(
         'ERR_RPMA_NOT_SUPPORTED',
         `${what}: a guarantee beyond 'reusable' takes ${records} entries, and the send queue has ` +
           `${this.#capacity}: raise sendQueueSize`,
         context,
       );
     }
-    if (this.#waiting.length < limits.promisesWaiting) return;
-    throw new RpmaError(
+    return new RpmaError(
       'ERR_RPMA_AGAIN',
       `${what}: ${limits.promisesWaiting} operations wait for room already; await some of them first`,
       context,
     );
   }
 
-  /**
-   * Posts what is left of an operation; false when there is no room, or when it was refused
-   * (settled).
-   */
-  #post(operation: PendingOperation): boolean {
-    const count = operation.records - operation.posted;
-    if (this.#inUse + count > this.#capacity) return false;
-    if (operation.slot < 0) operation.slot = this.#pump.enter(operation);
+  #context(operation: number): FailureContext {
+    return { ...this.port.failureContext, operation: operationWords[operation] };
+  }
+
+  /** Posts an operation whose records are the first submission records; nothing waits before it. */
+  #postNow(operation: PendingOperation): void {
+    const { records } = operation;
+    this.#number(operation, 0);
+    const accepted = this.port.post(records);
+    if (accepted === records) {
+      operation.posted = records;
+      this.#inUse += records;
+      return;
+    }
+    this.#enqueue(operation);
+    this.#account([operation], records, accepted);
+  }
+
+  #enqueue(operation: PendingOperation): void {
+    operation.saved = this.port.submissions.save(0, operation.records);
+    this.#waiting.push(operation);
+  }
+
+  /** Puts the records of the waiting operations that fit side by side; an operation is not split. */
+  #offer(): PendingOperation[] {
     const { submissions } = this.port;
-    if (count === 2) submissions.setId(0, operation.slot * 2 + 1);
-    submissions.setId(count - 1, operation.slot * 2);
-    const accepted = this.port.post(count);
-    if (accepted > 0) {
-      operation.posted += accepted;
-      this.#inUse += accepted;
+    const room = Math.min(this.#capacity - this.#inUse, submissions.capacity);
+    const offered: PendingOperation[] = [];
+    let end = 0;
+    for (const operation of this.#waiting) {
+      const start = end;
+      end += operation.records - operation.posted;
+      if (end > room) break;
+      if (operation.saved !== null) submissions.restore(operation.saved, start);
+      this.#number(operation, start);
+      offered.push(operation);
     }
-    if (accepted === count) return true;
-    if (accepted < 0 && accepted !== -statusNumber.again) {
-      this.#refused(operation, -accepted);
-      return false;
+    return offered;
+  }
+
+  /** Gives the operation a slot, and its records from `index` on the ids by which it is found. */
+  #number(operation: PendingOperation, index: number): void {
+    const { submissions } = this.port;
+    if (operation.slot < 0) operation.slot = this.#pump.enter(operation);
+    const last = operation.records - operation.posted - 1;
+    if (last > 0) submissions.setId(index, operation.slot * 2 + 1);
+    submissions.setId(index + last, operation.slot * 2);
+  }
+
+  /**
+   * What became of the first waiting operations, whose records were offered with one post. Whether
+   * the next ones may be offered now.
+   */
+  #account(offered: readonly PendingOperation[], records: number, answer: number): boolean {
+    let left = Math.max(answer, 0);
+    for (const operation of offered) {
+      const taken = Math.min(left, operation.records - operation.posted);
+      left -= taken;
+      operation.posted += taken;
+      this.#inUse += taken;
+      if (operation.posted === operation.records) this.#forget(operation);
+      else if (operation.posted === 0) this.#leaveSlot(operation);
+      else if (taken > 0) operation.saved = operation.saved?.subarray(taken * recordBytes) ?? null;
     }
-    operation.saved = submissions.save(Math.max(accepted, 0), count - Math.max(accepted, 0));
-    if (operation.posted === 0) {
-      this.#pump.leave(operation.slot);
-      operation.slot = -1;
+    if (answer === records) return true;
+    const [first] = offered;
+    if (answer < 0 && answer !== -statusNumber.again && first !== undefined) {
+      this.#refused(first, -answer);
+      return true;
     }
-    // Room is made by completions of ours; without any in flight nothing would come to try again.
-    if (this.#inUse === operation.posted) this.#pump.advanceLater(this);
+    // The next post tells why this one was cut short. Otherwise completions of ours make room;
+    // without any on their way nothing would come to try again.
+    const onTheirWay = this.#inUse - (this.#waiting[0]?.posted ?? 0);
+    if (answer > 0 || onTheirWay === 0) this.#pump.advanceLater(this);
     return false;
   }
 
+  #leaveSlot(operation: PendingOperation): void {
+    this.#pump.leave(operation.slot);
+    operation.slot = -1;
+  }
+
   #refused(operation: PendingOperation, status: number): void {
-    if (operation.posted === 0) {
-      this.#pump.leave(operation.slot);
-      operation.slot = -1;
-    }
+    const context = { ...this.#context(operation.operation), mayHaveTakenEffect: operation.posted > 0 };
     this.#forget(operation);
-    this.reject(
-      operation,
-      this.port.postFailure(status, {
-        ...this.port.failureContext,
-        operation: operationWords[operation.operation],
-        mayHaveTakenEffect: operation.posted > 0,
-      }),
-    );
+    this.reject(operation, this.port.postFailure(status, context));
   }
 
   /** The deadline and the signal end the waiting; what was posted keeps its slot and memory. */
   #watch(operation: PendingOperation, wait: WaitOptions): void {
     const what = operationWords[operation.operation] ?? 'the operation';
     const context = (): FailureContext => ({
-      ...this.port.failureContext,
-      operation: operationWords[operation.operation],
+      ...this.#context(operation.operation),
       mayHaveTakenEffect: operation.posted > 0,
     });
     operation.deadline = Deadline.of(
@@ -426,7 +468,9 @@ export class Line {
   #forget(operation: PendingOperation): void {
     operation.saved = null;
     const place = this.#waiting.indexOf(operation);
-    if (place >= 0) this.#waiting.splice(place, 1);
+    if (place < 0) return;
+    this.#waiting.splice(place, 1);
+    this.#tellIdle();
   }
 
   #tellIdle(): void {

@@ -32,12 +32,14 @@ export const noPlace: RemotePlace = { low: 0, high: 0, key: 0 };
 /** A buffer of submission records. */
 export class SubmissionRecords {
   readonly buffer: ArrayBuffer;
+  readonly capacity: number;
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
   readonly #quads: BigUint64Array;
   readonly #bytes: Uint8Array;
 
   constructor(capacity: number = limits.submissionsPerCall) {
+    this.capacity = capacity;
     this.buffer = new ArrayBuffer(capacity * layout.sizeBytes);
     this.#words = new Uint32Array(this.buffer);
     this.#doubles = new Float64Array(this.buffer);
@@ -90,9 +92,9 @@ export class SubmissionRecords {
     return this.#bytes.slice(first * layout.sizeBytes, (first + count) * layout.sizeBytes);
   }
 
-  /** Puts saved records back, as the first ones. */
-  restore(saved: Uint8Array): void {
-    this.#bytes.set(saved);
+  /** Puts saved records back, from `first` on. */
+  restore(saved: Uint8Array, first: number): void {
+    this.#bytes.set(saved, first * layout.sizeBytes);
   }
 }
 

@@ -95,15 +95,13 @@ export function requireWord<T extends string>(
   name: string,
   words: readonly T[],
 ): T {
+  if ((words as readonly unknown[]).includes(value)) return value as T;
   const wanted = words.map((word) => `'${word}'`).join(' or ');
   if (typeof value !== 'string') throw wrongType(name, wanted, value);
-  if (!(words as readonly string[]).includes(value)) {
-    throw argumentError(
-      'ERR_RPMA_INVALID_ARG_VALUE',
-      `${name} must be ${wanted}, but is ${describe(value)}`,
-    );
-  }
-  return value as T;
+  throw argumentError(
+    'ERR_RPMA_INVALID_ARG_VALUE',
+    `${name} must be ${wanted}, but is ${describe(value)}`,
+  );
 }
 
 /** A Uint8Array (a Buffer is one). */

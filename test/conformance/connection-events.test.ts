@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import type { Connection, ConnectionEvent } from 'rpma';
 import { conform, withCode } from '../support/conform.js';
 import { withDeadline } from '../support/deadline.js';
+import { takeAll } from '../support/world.js';
 
 /** Every event until the source ends. */
 async function allEvents(connection: Connection): Promise<ConnectionEvent[]> {
@@ -168,6 +169,27 @@ conform('connection events', ({ provider, it }) => {
     assert.equal(connection.state, 'closed');
     assert.ok(target !== undefined);
     await withDeadline(target.whenClosed(), 'the other side ends');
+  });
+
+  it('what is posted the very moment a connection is up goes through', async (world) => {
+    const pair = await world.pair();
+    const local = await world.local(pair, 1 << 20);
+    const { remote } = await world.lend(pair, 1 << 20);
+    for (let round = 0; round < 200; round++) {
+      const { address, port } = pair.endpoint;
+      const connection = (
+        await pair.initiatorPeer.createConnectionRequest(address, port)
+      ).connect();
+      const target = (await withDeadline(pair.endpoint.take(), 'a request'))?.accept();
+      const end = performance.now() + 5000;
+      while (connection.state === 'connecting') assert.ok(performance.now() < end, 'up in time');
+      for (let id = 1; id <= 4; id++) connection.postWrite({ local, remote, length: 1 << 20, id });
+      connection.postFlush({ remote, length: 8, type: 'visibility', id: 5 });
+      const done = await takeAll(connection.completionQueue, 5, 5000);
+      assert.ok(done.every((each) => each.ok));
+      connection.destroy();
+      target?.destroy();
+    }
   });
 
   it('queue-pair numbers tell connections apart and outlive them', async (world) => {
