@@ -291,7 +291,7 @@ export class Line {
     while (this.#waiting.length > 0) {
       const offered = this.#offer();
       if (offered.length === 0) return;
-      const records = offered.reduce((sum, { records, posted }) => sum + records - posted, 0);
+      const records = offered.reduce((sum, each) => sum + each.records - each.posted, 0);
       if (!this.#account(offered, records, this.port.post(records))) return;
     }
   }
@@ -432,7 +432,10 @@ export class Line {
   }
 
   #refused(operation: PendingOperation, status: number): void {
-    const context = { ...this.#context(operation.operation), mayHaveTakenEffect: operation.posted > 0 };
+    const context = {
+      ...this.#context(operation.operation),
+      mayHaveTakenEffect: operation.posted > 0,
+    };
     this.#forget(operation);
     this.reject(operation, this.port.postFailure(status, context));
   }

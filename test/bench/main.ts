@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { place, type Result, type Row, rows } from './rows.js';
-import { median, spread } from './statistics.js';
+import { median, rounded, spread } from './statistics.js';
 import { type Placement, runTrial } from './trial.js';
 import { PingPong } from './yardstick.js';
 
@@ -73,7 +73,7 @@ function resultOf({ row, values, baselines, provider }: Running): Result {
     unit: 'us',
     value: spread(values),
     baseline: { name, ...spread(baselines) },
-    ratio: median(ratios),
+    ratio: rounded(median(ratios)),
   };
 }
 

@@ -21,6 +21,15 @@ export function median(values: readonly number[]): number {
   return ((sorted[upper - 1] ?? Number.NaN) + (sorted[upper] ?? Number.NaN)) / 2;
 }
 
+/** Three decimals: nanoseconds, where the unit is a microsecond. */
+export function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
 export function spread(values: readonly number[]): Spread {
-  return { min: Math.min(...values), median: median(values), max: Math.max(...values) };
+  return {
+    min: rounded(Math.min(...values)),
+    median: rounded(median(values)),
+    max: rounded(Math.max(...values)),
+  };
 }

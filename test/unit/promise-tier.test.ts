@@ -102,7 +102,7 @@ class Wire implements PumpQueue, LinePort {
   }
 
   post(count: number): number {
-    const answer = this.answers.shift() ?? count;
+    const answer = Math.min(this.answers.shift() ?? count, count);
     this.posts.push(count);
     const view = new DataView(this.submissions.buffer);
     for (let index = 0; index < Math.max(answer, 0); index++) {
@@ -117,6 +117,11 @@ class Wire implements PumpQueue, LinePort {
 
   postFailure(status: number, context: object): Error {
     return Object.assign(new Error(`status ${status}`), context);
+  }
+
+  /** A later turn of the loop. */
+  turn(): void {
+    for (const callback of this.postponed.splice(0)) callback();
   }
 
   /** Ids as posted. */
@@ -262,6 +267,117 @@ describe('a full queue', () => {
   });
 });
 
+describe('room for several', () => {
+  /** Four operations posted, and the given ones waiting behind them. */
+  function fullWire(waiting: readonly (1 | 2)[]): { wire: Wire; done: Promise<unknown>[] } {
+    const wire = new Wire(4);
+    for (let tag = 0; tag < 4; tag++) void wire.submit(tag, 1);
+    const done = waiting.map((records, index) => wire.submit(10 + index, records));
+    wire.posts.length = 0;
+    return { wire, done };
+  }
+
+  function completeOldest(wire: Wire, from: number, count: number): void {
+    const last = wire.posted.filter(({ id }) => id % 2 === 0);
+    wire.complete(...last.slice(from, from + count).map(({ id }) => ({ id })));
+  }
+
+  const tags = (wire: Wire): number[] => wire.posted.slice(4).map(({ tag }) => tag);
+
+  test('what waits goes out with one post, in order', async () => {
+    const { wire, done } = fullWire([1, 2, 1, 1]);
+    completeOldest(wire, 0, 4);
+    assert.deepEqual(wire.posts, [4]);
+    assert.deepEqual(tags(wire), [10, 11, 11, 12]);
+    assert.equal(wire.line.waiting, 1);
+    completeOldest(wire, 4, 3);
+    assert.deepEqual(wire.posts, [4, 1]);
+    completeOldest(wire, 7, 1);
+    await Promise.all(done);
+    assert.equal(wire.line.inUse, 0);
+  });
+
+  test('a write is not posted without its flush, nor overtaken', () => {
+    const { wire } = fullWire([1, 1, 1, 2, 1]);
+    completeOldest(wire, 0, 4);
+    assert.deepEqual(wire.posts, [3]);
+    assert.deepEqual(tags(wire), [10, 11, 12]);
+  });
+
+  test('a post holds no more records than its buffer', () => {
+    const wire = new Wire(6);
+    for (let tag = 0; tag < 12; tag++) void wire.submit(tag, 1);
+    wire.posts.length = 0;
+    completeOldest(wire, 0, 6);
+    // The wire fetches four completions at once, and its buffer has four records.
+    assert.deepEqual(wire.posts, [4, 2]);
+    assert.equal(wire.line.waiting, 0);
+  });
+
+  test('a short count leaves the rest waiting until a later turn', async () => {
+    const { wire, done } = fullWire([1, 2, 1]);
+    wire.answers.push(2);
+    completeOldest(wire, 0, 4);
+    assert.deepEqual(tags(wire), [10, 11]);
+    assert.equal(wire.line.waiting, 2);
+    assert.equal(wire.line.inUse, 2);
+    wire.turn();
+    assert.deepEqual(wire.posts, [4, 2]);
+    assert.deepEqual(tags(wire), [10, 11, 11, 12]);
+    completeOldest(wire, 4, 3);
+    await Promise.all(done);
+    assert.equal(wire.line.inUse, 0);
+  });
+
+  test('one that is refused takes none of the others with it', async () => {
+    const { wire, done } = fullWire([1, 1, 1]);
+    wire.answers.push(1, -statusNumber.closed);
+    completeOldest(wire, 0, 4);
+    wire.turn();
+    assert.deepEqual(wire.posts, [3, 2, 1]);
+    assert.deepEqual(tags(wire), [10, 12]);
+    const [first, second, third] = done;
+    await assert.rejects(second ?? Promise.resolve(), {
+      message: `status ${statusNumber.closed}`,
+      mayHaveTakenEffect: false,
+    });
+    completeOldest(wire, 4, 2);
+    await Promise.all([first, third]);
+    assert.equal(wire.line.inUse, 0);
+    assert.equal(wire.held, 0);
+  });
+
+  test('no room after all: the next completion asks again', async () => {
+    const wire = new Wire(4);
+    const done = [1, 2, 3, 4, 5, 6].map((tag) => wire.submit(tag, 1));
+    wire.answers.push(-statusNumber.again);
+    completeOldest(wire, 0, 2);
+    assert.equal(wire.line.waiting, 2);
+    assert.deepEqual(wire.postponed, [], 'completions are on their way');
+    completeOldest(wire, 2, 1);
+    assert.equal(wire.line.waiting, 0);
+    assert.deepEqual(
+      wire.posted.map(({ tag }) => tag),
+      [1, 2, 3, 4, 5, 6],
+    );
+    completeOldest(wire, 3, 3);
+    await Promise.all(done);
+  });
+
+  test('the last one that waited and is given up leaves the line idle', async () => {
+    const wire = new Wire(1);
+    const first = wire.submit(1, 1);
+    const controller = new AbortController();
+    const second = wire.submit(2, 1, { signal: controller.signal });
+    const idle = wire.line.whenPosted();
+    controller.abort();
+    await assert.rejects(second, { code: 'ERR_RPMA_ABORTED' });
+    await idle;
+    wire.complete({ id: 0 });
+    await first;
+  });
+});
+
 describe('giving up', () => {
   test('a signal ends the waiting, not the operation: its place stays taken', async () => {
     const wire = new Wire(1);
@@ -320,6 +436,11 @@ describe('any sequence', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('submit'), records: fc.constantFrom(1, 2) }),
       fc.record({ kind: fc.constant('complete'), count: fc.integer({ min: 1, max: 6 }) }),
+      fc.record({
+        kind: fc.constant('answer'),
+        count: fc.constantFrom(1, 2, 3, -statusNumber.again),
+      }),
+      fc.record({ kind: fc.constant('turn') }),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 2, max: 5 }), runSteps),
@@ -345,13 +466,18 @@ async function runSteps(steps: readonly Step[], capacity: number): Promise<void>
   };
   for (const step of steps) {
     if (step.kind === 'complete') answer(step.count ?? 0);
+    else if (step.kind === 'answer') wire.answers.push(step.count ?? 1);
+    else if (step.kind === 'turn') wire.turn();
     else {
       const tag = submitted++;
       void wire.submit(tag, step.records === 2 ? 2 : 1).then(() => settled.push(tag));
     }
     assert.ok(wire.line.inUse <= capacity);
   }
-  while (answered < submitted) answer(1);
+  while (answered < submitted) {
+    wire.turn();
+    answer(1);
+  }
   await new Promise(setImmediate);
   const tags = wire.posted.map(({ tag }) => tag);
   assert.deepEqual(

@@ -58,14 +58,14 @@ describe('submission records', () => {
     assert.equal(view.getBigUint64(0, false), 0x0102030405060708n);
   });
 
-  test('saved records come back as the first ones', () => {
+  test('saved records come back where they are put', () => {
     const records = new SubmissionRecords(4);
     records.encode(2, recordHead(operationNumber.send, 1, 0), 9, 8, 7, noPlace, 6, 5);
     const saved = records.save(2, 1);
     records.encode(2, 0, 0, 0, 0, noPlace, 0, 0);
-    records.restore(saved);
-    records.setId(0, 42);
-    const view = new DataView(records.buffer);
+    records.restore(saved, 1);
+    records.setId(1, 42);
+    const view = new DataView(records.buffer, submissionLayout.sizeBytes);
     assert.equal(view.getUint8(submissionLayout.operation), operationNumber.send);
     assert.equal(view.getFloat64(submissionLayout.id, true), 42);
     assert.equal(view.getFloat64(submissionLayout.localRegion, true), 8);

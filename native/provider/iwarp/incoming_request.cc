@@ -76,6 +76,7 @@ Status IncomingRequest::accept(std::vector<std::uint8_t> private_data) {
   if (asked.has_word) {
     negotiated.outbound_reads =
         std::min<std::uint32_t>(config.outbound_reads, asked.word.inbound_reads);
+    negotiated.peer_to_peer = asked.word.peer_to_peer;
   }
   fields.inbound_reads = static_cast<std::uint16_t>(negotiated.inbound_reads);
   fields.outbound_reads = static_cast<std::uint16_t>(negotiated.outbound_reads);

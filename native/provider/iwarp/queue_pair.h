@@ -37,6 +37,7 @@ struct Negotiated {
   bool initiator = false;
   bool offered = false;            // the extension was offered, and by a responder answered
   std::uint16_t capabilities = 0;  // the other side's; a responder learns them from the hello
+  bool peer_to_peer = false;       // the initiator promised a first frame (A of RFC 6581)
   bool crc = false;                // C was set by either side
   bool large_frames = false;       // our own kind, or what looks like siw
   std::uint32_t inbound_reads = 0;

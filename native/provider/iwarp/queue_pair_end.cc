@@ -54,22 +54,24 @@ void QueuePair::adopt(Socket socket, const Negotiated& negotiated, std::span<con
   receiver_.configure(negotiated.crc, kPlainOpcodes);
   transmitter_.configure(negotiated.crc, kFrameBytesMin, inbound_.get());
   receiver_.prime(early);
-  if (negotiated.initiator) {
-    extension_ = negotiated.offered;
-    become_established();
-  } else {
-    first_frame_due_ = true;
-    if (negotiated.offered) {
-      arm_timer(&setup_timer_, config_.connect_timeout_ms, &QueuePair::setup_expired);
-    } else {
-      arm_timer(&setup_timer_, abi::kGraceMs, &QueuePair::grace_over);
-    }
-  }
+  // In the set before anything can be posted: what a post leaves over goes by readiness.
   const Status status = context_->progress->add(id_, fd, EPOLLIN, shared_from_this());
   if (!status.ok()) {
     EndReason reason;
     reason.cause = status;
     end(std::move(reason));
+    return;
+  }
+  if (negotiated.initiator) {
+    extension_ = negotiated.offered;
+    become_established();
+  } else {
+    first_frame_due_ = true;
+    if (negotiated.offered || negotiated.peer_to_peer) {
+      arm_timer(&setup_timer_, config_.connect_timeout_ms, &QueuePair::setup_expired);
+    } else {
+      arm_timer(&setup_timer_, abi::kGraceMs, &QueuePair::grace_over);
+    }
   }
   if (!early.empty()) {
     context_->progress->post([self = shared_from_this()] { self->on_ready(0); });
@@ -228,16 +230,21 @@ void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> l
   }
 }
 
-/** Of a closing connection: when all that was accepted is done and all that is owed is sent, FIN.
- */
+/** Of a closing connection: when all that was accepted is done and all that is owed is sent, FIN. */
 void QueuePair::check_close() {
   if (fin_sent_.load() || ending_.load() || !gate_open_.load()) return;
-  // Who holds the lock is pumping, and comes here afterwards.
-  const std::unique_lock sending(send_mutex_, std::try_to_lock);
-  if (!sending.owns_lock() || fin_sent_.load() || ending_.load()) return;
-  if (!sends_.empty() || !inbound_->empty() || !transmitter_.idle()) return;
-  fin_sent_.store(true);
-  static_cast<void>(::shutdown(socket_.fd(), SHUT_WR));
+  {
+    // Who holds the lock is pumping, and comes here afterwards.
+    const std::unique_lock sending(send_mutex_, std::try_to_lock);
+    if (!sending.owns_lock() || fin_sent_.load() || ending_.load()) return;
+    if (sends_.empty() && inbound_->empty() && transmitter_.idle()) {
+      fin_sent_.store(true);
+      static_cast<void>(::shutdown(socket_.fd(), SHUT_WR));
+      return;
+    }
+  }
+  // Somebody may have wanted to send while we held the lock, and left it to us.
+  if (send_requested_.load()) pump(abi::kInlineSendBytes);
 }
 
 void QueuePair::close_expired() {

@@ -210,12 +210,14 @@ DirectTarget QueuePair::direct_target(const Segment& segment) {
     const SendSlot* slot = sends_.oldest_waiting();
     if (check_response(segment, slot) != Cause::kNone) return target;
     target.data = slot->memory() + segment.tagged_offset;
+    target.region = slot->request.local;
     return target;
   }
   if (segment.opcode != Opcode::kWrite || !parked_.empty()) return target;
   memory::RegionAccess access = write_target(segment);
   if (access.error != memory::AccessError::Ok) return target;
   target.data = access.data;
+  target.region = access.use.region();
   target.use = std::move(access.use);
   return target;
 }

@@ -156,8 +156,8 @@ Receiver::Step Receiver::start_direct() {
   const DirectTarget target = sink_.direct_target(front_);
   if (target.data == nullptr) return Step::NeedMore;
   const std::byte* source = staged().data() + front_.header_bytes;
-  const bool guarded = target.use && target.use->guarded();
-  if (!memory::copy_bytes(target.data, source, staged_payload, guarded)) {
+  if (!memory::copy_bytes(target.data, source, staged_payload, target.region->guarded())) {
+    target.region->poison();
     return fail(Cause::kDdpLocal);
   }
   direct_ = true;
@@ -184,7 +184,10 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
     const ssize_t count = ::recvmsg(fd, &message, MSG_DONTWAIT);
     if (count == 0) fin_ = true;
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EFAULT) return fail(Cause::kDdpLocal);
+    if (count < 0 && errno == EFAULT) {
+      target.region->poison();
+      return fail(Cause::kDdpLocal);
+    }
     if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
       error_ = errno;
       return Step::Failed;

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "memory/region_table.h"
@@ -30,7 +31,8 @@ struct Verdict {
 /** Memory into which a frame's payload may be received now. */
 struct DirectTarget {
   std::byte* data = nullptr;  // null: not for this frame, it goes through staging
-  memory::RegionUse use;
+  memory::RegionUse use;      // of a Write's target; a Read's sink is held by its operation
+  std::shared_ptr<memory::Region> region;
 };
 
 class FrameSink {

@@ -38,6 +38,7 @@ void Transmitter::queue_hello(const Hello& hello) {
   Frame& out = frame(0);
   out.head_bytes = static_cast<std::uint32_t>(encode_hello(out.head, hello, crc_));
   out.payload_bytes = out.tail_bytes = 0;
+  out.source = nullptr;
   out.owner = Kind::Control;
   out.last = true;
   count_ = 1;
@@ -83,11 +84,29 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) return Outcome::Blocked;
       failure_.error = errno;
       failure_.local = errno == EFAULT;
+      if (failure_.local) poison_gone();
       return Outcome::Failed;
     }
     sent += static_cast<std::uint64_t>(written);
     consume(static_cast<std::size_t>(written));
     if (failure_.answer) return Outcome::Failed;
+  }
+}
+
+/** TCP met memory that is gone: whose it was nobody shall use any more. */
+void Transmitter::poison_gone() {
+  constexpr std::size_t kPageBytes = 4096;
+  for (std::size_t i = 0; i < count_; ++i) {
+    Frame& unsent = frame(i);
+    if (unsent.source == nullptr) continue;
+    const bool there = memory::guarded_call([&unsent] {
+      for (std::size_t at = 0; at < unsent.payload_bytes; at += kPageBytes) {
+        static_cast<void>(*const_cast<const volatile std::byte*>(unsent.payload + at));
+      }
+      static_cast<void>(
+          *const_cast<const volatile std::byte*>(unsent.payload + unsent.payload_bytes - 1));
+    });
+    if (!there) unsent.source->poison();
   }
 }
 
@@ -175,7 +194,7 @@ bool Transmitter::build_send(Frame& out) {
   out.head_bytes = static_cast<std::uint32_t>(encode_untagged_header(out.head, header, bytes));
   const std::byte* payload = bytes == 0 ? nullptr : current_.slot->memory() + current_.offset;
   current_.offset += bytes;
-  return finish(out, payload, bytes, bytes != 0 && request.local->guarded());
+  return finish(out, payload, bytes, request.local.get());
 }
 
 bool Transmitter::build_write(Frame& out) {
@@ -195,7 +214,7 @@ bool Transmitter::build_write(Frame& out) {
     payload = current_.slot->memory() + current_.offset;
   }
   current_.offset += bytes;
-  return finish(out, payload, bytes, request.local && request.local->guarded());
+  return finish(out, payload, bytes, request.local.get());
 }
 
 /** A Read Request, or a flush or atomic write of the extension: one frame without payload. */
@@ -227,7 +246,7 @@ bool Transmitter::build_request(Frame& out) {
     bytes = encode_extension_request(out.head, current_.sequence, extension);
   }
   out.head_bytes = static_cast<std::uint32_t>(bytes);
-  return finish(out, nullptr, 0, false);
+  return finish(out, nullptr, 0, nullptr);
 }
 
 bool Transmitter::build_answer(Frame& out) {
@@ -243,7 +262,7 @@ bool Transmitter::build_answer(Frame& out) {
   out.last = true;
   out.head_bytes =
       static_cast<std::uint32_t>(encode_extension_answer(out.head, current_.sequence, answer));
-  return finish(out, nullptr, 0, false);
+  return finish(out, nullptr, 0, nullptr);
 }
 
 bool Transmitter::build_read_response(Frame& out) {
@@ -260,12 +279,15 @@ bool Transmitter::build_read_response(Frame& out) {
   out.head_bytes = static_cast<std::uint32_t>(encode_tagged_header(out.head, header, bytes));
   const std::byte* payload = bytes == 0 ? nullptr : request.data + current_.offset;
   current_.offset += bytes;
-  return finish(out, payload, bytes, bytes != 0 && request.use->guarded());
+  return finish(out, payload, bytes, request.use.region().get());
 }
 
 /** Payload, pad and CRC behind the header that stands in out.head; false when the source is gone.
  */
-bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes, bool guarded) {
+bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes,
+                         memory::Region* source) {
+  const bool guarded = source != nullptr && source->guarded();
+  out.source = guarded && !crc_ ? source : nullptr;
   const std::size_t header = out.head_bytes;
   RPMA_ASSERT(header > 0);
   const std::size_t ulpdu = header - kUlpduLengthBytes + bytes;
@@ -278,6 +300,7 @@ bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes
         crc_ ? encode_trailer(room, ulpdu, state) : encode_trailer_without_crc(room, ulpdu);
     out.head_bytes = static_cast<std::uint32_t>(header + bytes + tail);
     out.payload = nullptr;
+    out.source = nullptr;
     out.payload_bytes = out.tail_bytes = 0;
     return true;
   }

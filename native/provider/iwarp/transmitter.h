@@ -66,6 +66,7 @@ class Transmitter {
     std::array<std::byte, kHeadBytes> head;
     std::array<std::byte, 8> tail;
     const std::byte* payload = nullptr;
+    memory::Region* source = nullptr;  // of payload sent from a file mapping; its owner holds it
     std::uint32_t head_bytes = 0;
     std::uint32_t payload_bytes = 0;
     std::uint32_t tail_bytes = 0;
@@ -93,7 +94,8 @@ class Transmitter {
   bool build_request(Frame& frame);
   bool build_answer(Frame& frame);
   bool build_read_response(Frame& frame);
-  bool finish(Frame& frame, const std::byte* payload, std::size_t bytes, bool guarded);
+  bool finish(Frame& frame, const std::byte* payload, std::size_t bytes, memory::Region* source);
+  void poison_gone();
   void consume(std::size_t bytes);
   void frame_sent(const Frame& frame);
   Frame& frame(std::size_t index) { return window_[(first_ + index) % kWindow]; }
