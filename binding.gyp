@@ -62,15 +62,8 @@
   },
   "target_defaults": {
     "sources": ["<@(rpma_sources)"],
-    "include_dirs": [
-      "native",
-      "<!(node -p \"require('node-addon-api').include_dir\")"
-    ],
-    "defines": [
-      "NAPI_VERSION=9",
-      "NAPI_DISABLE_CPP_EXCEPTIONS",
-      "NODE_ADDON_API_DISABLE_DEPRECATED"
-    ],
+    "include_dirs": ["native"],
+    "defines": ["NAPI_VERSION=9"],
     "cflags": ["-fvisibility=hidden", "-Wall", "-Wextra"],
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti", "-O3"],
     "cflags_cc": ["-std=c++20", "-O2", "-fno-exceptions"],

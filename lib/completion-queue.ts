@@ -103,6 +103,8 @@ export class CompletionQueue implements Source<Completion> {
    *
    * @param options - signal and deadline
    * @returns true; false at the deadline or once closed
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, timeoutMs or signal has the wrong type
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
    * @throws ERR_RPMA_ABORTED the signal ended the wait
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
    * @throws ERR_RPMA_BUSY an iterator waits on it
@@ -138,6 +140,8 @@ export class CompletionQueue implements Source<Completion> {
    *
    * @param options - signal and deadline
    * @returns the completion; null at the deadline or once closed
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, timeoutMs or signal has the wrong type
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
    * @throws ERR_RPMA_ABORTED the signal ended the wait
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
    * @throws ERR_RPMA_BUSY an iterator waits on it

@@ -49,6 +49,7 @@ export class CompletionBatch implements Iterable<Completion> {
    * @param capacity - most completions of one poll, 1 to 65536; one poll gives at most 256
    * @throws ERR_RPMA_INVALID_ARG_TYPE capacity is no number
    * @throws ERR_RPMA_OUT_OF_RANGE capacity is not a whole number from 1 to 65536
+   * @remarks Thread safety: any thread; the batch belongs to the one that made it.
    */
   constructor(capacity: number) {
     requireInteger(capacity, 'capacity', 1, limits.queueSizeMax);
@@ -70,7 +71,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns the id
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   id(index: number): number {
     return this.#at(index).id(index);
@@ -81,7 +84,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns whether the status is 'success'
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   ok(index: number): boolean {
     return this.#at(index).ok(index);
@@ -92,7 +97,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns the status
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   status(index: number): CompletionStatus {
     return this.#at(index).status(index);
@@ -103,7 +110,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns the operation's name
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   operation(index: number): Operation {
     return this.#at(index).operation(index);
@@ -114,7 +123,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns bytes
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   byteLength(index: number): number {
     return this.#at(index).byteLength(index);
@@ -125,7 +136,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns the connection's queuePairNumber
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   queuePairNumber(index: number): number {
     return this.#at(index).queuePairNumber(index);
@@ -136,7 +149,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns the durability; undefined for all else
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   durability(index: number): Durability | undefined {
     const records = this.#at(index);
@@ -148,7 +163,9 @@ export class CompletionBatch implements Iterable<Completion> {
    *
    * @param index - 0 to length - 1
    * @returns a fresh object
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
    * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   at(index: number): Completion {
     return this.#at(index).decode(index);
@@ -158,6 +175,7 @@ export class CompletionBatch implements Iterable<Completion> {
    * Goes over what it holds, as fresh values.
    *
    * @returns an iterator
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   *[Symbol.iterator](): Iterator<Completion> {
     for (let index = 0; index < this.#core.length; index++) yield this.#core.records.decode(index);

@@ -114,17 +114,37 @@ function reads(value: unknown, name: string, fallback: number): number {
  * @see librpma: `rpma_conn_cfg_new`, `rpma_conn_cfg_delete`
  */
 export class ConnectionConfig implements ConnectionOptions {
-  /** @see librpma: `rpma_conn_cfg_set_timeout`, `rpma_conn_cfg_get_timeout` */
+  /**
+   * Address and route resolution.
+   *
+   * @see librpma: `rpma_conn_cfg_set_timeout`, `rpma_conn_cfg_get_timeout`
+   */
   readonly resolveTimeoutMs: number;
   /** From connect() or accept() to established. */
   readonly connectTimeoutMs: number;
-  /** @see librpma: `rpma_conn_cfg_set_cq_size`, `rpma_conn_cfg_get_cq_size` */
+  /**
+   * Entries of the completion queue, at least.
+   *
+   * @see librpma: `rpma_conn_cfg_set_cq_size`, `rpma_conn_cfg_get_cq_size`
+   */
   readonly completionQueueSize: number;
-  /** @see librpma: `rpma_conn_cfg_set_sq_size`, `rpma_conn_cfg_get_sq_size` */
+  /**
+   * Operations in the send queue.
+   *
+   * @see librpma: `rpma_conn_cfg_set_sq_size`, `rpma_conn_cfg_get_sq_size`
+   */
   readonly sendQueueSize: number;
-  /** @see librpma: `rpma_conn_cfg_set_rq_size`, `rpma_conn_cfg_get_rq_size` */
+  /**
+   * Receives in the receive queue.
+   *
+   * @see librpma: `rpma_conn_cfg_set_rq_size`, `rpma_conn_cfg_get_rq_size`
+   */
   readonly receiveQueueSize: number;
-  /** @see librpma: `rpma_conn_cfg_set_rcq_size`, `rpma_conn_cfg_get_rcq_size` */
+  /**
+   * Entries of a completion queue for receives alone; 0: they complete in the main queue.
+   *
+   * @see librpma: `rpma_conn_cfg_set_rcq_size`, `rpma_conn_cfg_get_rcq_size`
+   */
   readonly receiveCompletionQueueSize: number;
   /** close() becomes destroy() after it. */
   readonly closeTimeoutMs: number;
@@ -152,6 +172,7 @@ export class ConnectionConfig implements ConnectionOptions {
    * @throws ERR_RPMA_INVALID_ARG_TYPE an option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an option is an unknown word
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
+   * @remarks Thread safety: any thread; the value belongs to the one that made it.
    * @see librpma: `rpma_conn_cfg_new` and its setters
    */
   constructor(options: ConnectionOptions = {}) {

@@ -69,13 +69,18 @@ export abstract class ConnectionRequest {
    * Posts a receive before the connection exists, so that the first message finds it. It belongs to
    * the verbs tier: its completion comes out of the connection's queue.
    *
+   * Guarantee on completion: the message is in local memory.
+   *
    * @param receive - where the message goes; read during the call only
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad option
+   * @throws ERR_RPMA_INVALID_ARG_TYPE receive, or something in it, has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an offset or a length without local
+   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or no safe integer
    * @throws ERR_RPMA_USAGE the region lacks Receive
    * @throws ERR_RPMA_FOREIGN the region belongs to another peer
    * @throws ERR_RPMA_CLOSED the region is closed
    * @throws ERR_RPMA_STATE the request is spent
-   * @throws ERR_RPMA_AGAIN the receive queue is full
+   * @throws ERR_RPMA_AGAIN the receive queue is full; nothing was posted
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the shared completion queue
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_recv`
    */
@@ -142,7 +147,7 @@ export class OutgoingRequest extends ConnectionRequest implements Disposable {
    *
    * @param options - private data of at most 251 bytes (56 are portable to every device); copied
    * @returns the connection, in state 'connecting'; `whenEstablished()` tells the outcome
-   * @throws ERR_RPMA_INVALID_ARG_TYPE privateData is no Uint8Array
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or privateData no Uint8Array
    * @throws ERR_RPMA_OUT_OF_RANGE privateData is too long
    * @throws ERR_RPMA_STATE the request is spent
    * @throws ERR_RPMA_CLOSED the peer is closed
@@ -167,7 +172,11 @@ export class OutgoingRequest extends ConnectionRequest implements Disposable {
     drop(this.#core);
   }
 
-  /** destroy(). */
+  /**
+   * destroy().
+   *
+   * @remarks Thread safety: per object, on the thread that made it.
+   */
   [Symbol.dispose](): void {
     this.destroy();
   }
@@ -207,7 +216,7 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
    *
    * @param options - private data of at most 251 bytes (56 are portable to every device); copied
    * @returns the connection, in state 'connecting'; `whenEstablished()` tells the outcome
-   * @throws ERR_RPMA_INVALID_ARG_TYPE privateData is no Uint8Array
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or privateData no Uint8Array
    * @throws ERR_RPMA_OUT_OF_RANGE privateData is too long
    * @throws ERR_RPMA_STATE the request is spent
    * @throws ERR_RPMA_CLOSED the peer is closed
@@ -226,7 +235,7 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
    * Rejects; the other side's connection ends with 'rejected' and this private data.
    *
    * @param options - private data of at most 251 bytes (56 are portable to every device); copied
-   * @throws ERR_RPMA_INVALID_ARG_TYPE privateData is no Uint8Array
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or privateData no Uint8Array
    * @throws ERR_RPMA_OUT_OF_RANGE privateData is too long
    * @throws ERR_RPMA_STATE the request is spent
    * @remarks Thread safety: per object, on the thread that made it.
@@ -254,7 +263,11 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
     drop(this.#core);
   }
 
-  /** destroy(). */
+  /**
+   * destroy().
+   *
+   * @remarks Thread safety: per object, on the thread that made it.
+   */
   [Symbol.dispose](): void {
     this.destroy();
   }

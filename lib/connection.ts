@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A connection: posts and events of the verbs tier, awaited operations of the promise tier. What is
-// behind it is internal/connection-core.ts. JS thread only; the peer's threads move the bytes.
+// A connection: what it is, its events and its end. Its operations are in the files of its bases:
+// connection-verbs.ts (posted) and connection-promises.ts (awaited). What is behind it is
+// internal/connection-core.ts. JS thread only; the peer's threads move the bytes.
 
 import { completionQueueOf, type CompletionQueue } from './completion-queue.js';
 import type { ConnectionConfig } from './connection-config.js';
-import { memoryUsage, operationNumber } from './internal/abi.generated.js';
-import { access, constructorKey, requireConstructorKey } from './internal/access.js';
-import { awaitAtomicWrite, awaitFlush, awaitMessage, awaitTransfer } from './internal/awaited.js';
+import { ConnectionPromises } from './connection-promises.js';
+import { memoryUsage } from './internal/abi.generated.js';
+import { access, constructorKey } from './internal/access.js';
 import { checkConnection, type ConnectionCore } from './internal/connection-core.js';
 import { eventSourceOf } from './internal/event-source.js';
 import { native } from './internal/native.js';
-import {
-  completionFlag,
-  encodeAtomicWrite,
-  encodeFlush,
-  encodeReceive,
-  encodeSend,
-  encodeTransfer,
-} from './internal/operations.js';
 import {
   asError,
   requireObject,
@@ -30,22 +23,12 @@ import { PeerConfig } from './peer-config.js';
 import type { Peer } from './peer.js';
 import type { RemoteRegion } from './remote-region.js';
 import type {
-  AtomicWriteOperation,
   Capabilities,
   ConnectionEvent,
   ConnectionState,
-  DurableResult,
-  FlushOperation,
   FlushType,
-  GuaranteeChoice,
-  PostOptions,
-  ReceiveOperation,
-  ReceiveResult,
-  SendOperation,
   Source,
-  TransferOperation,
   WaitOptions,
-  WriteOperation,
 } from './types.js';
 
 let construct: (core: ConnectionCore, config: ConnectionConfig) => Connection;
@@ -62,7 +45,7 @@ let construct: (core: ConnectionCore, config: ConnectionConfig) => Connection;
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: `struct rpma_conn`
  */
-export class Connection implements AsyncDisposable {
+export class Connection extends ConnectionPromises implements AsyncDisposable {
   readonly #core: ConnectionCore;
   readonly #config: ConnectionConfig;
   readonly #queue: CompletionQueue;
@@ -76,7 +59,7 @@ export class Connection implements AsyncDisposable {
   }
 
   private constructor(key: typeof constructorKey, core: ConnectionCore, config: ConnectionConfig) {
-    requireConstructorKey(key, 'Connection', 'peer.connect() or request.accept()');
+    super(key, core);
     this.#core = core;
     this.#config = config;
     this.#queue = config.completionQueue ?? completionQueueOf(core.queue);
@@ -200,7 +183,7 @@ export class Connection implements AsyncDisposable {
    * @param remote - the region to flush
    * @param type - 'visibility' or 'persistent'
    * @returns whether postFlush() would take it
-   * @throws ERR_RPMA_INVALID_ARG_TYPE remote is no RemoteRegion
+   * @throws ERR_RPMA_INVALID_ARG_TYPE remote is no RemoteRegion, or type no string
    * @throws ERR_RPMA_INVALID_ARG_VALUE type is an unknown word
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_remote_get_flush_type`
@@ -219,11 +202,16 @@ export class Connection implements AsyncDisposable {
    *
    * @param options - signal and deadline of this wait
    * @returns this
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, timeoutMs or signal has the wrong type
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
    * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens there (errno)
    * @throws ERR_RPMA_UNREACHABLE no route, or no answer in connectTimeoutMs
    * @throws ERR_RPMA_CONNECTION_LOST it broke
+   * @throws ERR_RPMA_NOT_SUPPORTED the other side lacks what requireNative asks for
    * @throws ERR_RPMA_CLOSED it has ended in good order
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the wait was given up; the connection goes on
+   * @throws ERR_RPMA_AGAIN 1024 waits are pending
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the wait; the connection goes on
+   * @throws ERR_RPMA_ABORTED the signal ended the wait; the connection goes on
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_next_event`
    */
@@ -237,7 +225,11 @@ export class Connection implements AsyncDisposable {
    *
    * @param options - signal and deadline of this wait
    * @returns the last event; every completion is in its queue by then
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the wait was given up; the connection goes on
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, timeoutMs or signal has the wrong type
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
+   * @throws ERR_RPMA_AGAIN 1024 waits are pending
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the wait; the connection goes on
+   * @throws ERR_RPMA_ABORTED the signal ended the wait; the connection goes on
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_next_event`
    */
@@ -261,7 +253,8 @@ export class Connection implements AsyncDisposable {
    *
    * @param options - timeoutMs bounds it (closeTimeoutMs), then it becomes destroy()
    * @returns a promise, the same each time; resolves after the end
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_OUT_OF_RANGE timeoutMs is no number, or out of bounds
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or timeoutMs no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_disconnect`, `rpma_conn_delete`
    */
@@ -294,6 +287,7 @@ export class Connection implements AsyncDisposable {
    * Undoes unref().
    *
    * @returns this
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   ref(): this {
     this.#core.keepAlive.setReferenced(true);
@@ -304,6 +298,7 @@ export class Connection implements AsyncDisposable {
    * Neither the connection nor waits and promises on it keep the process alive any more.
    *
    * @returns this
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   unref(): this {
     this.#core.keepAlive.setReferenced(false);
@@ -311,287 +306,11 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Posts a read of remote into local memory. Guarantee on completion: delivered; the bytes are in
-   * local memory.
+   * close().
    *
-   * @param operation - read during the call only: reuse it freely
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option, or half of local/remote
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond a region, not a safe integer, or 2 GiB and more
-   * @throws ERR_RPMA_USAGE remote lacks ReadSource, or local ReadDestination
-   * @throws ERR_RPMA_FOREIGN local belongs to another peer
-   * @throws ERR_RPMA_STATE not established yet
-   * @throws ERR_RPMA_CLOSED the connection or the region is closed
-   * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
-   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED outboundReads is 0
+   * @returns the promise of close()
    * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_read`
    */
-  postRead(operation: TransferOperation & PostOptions): void {
-    const core = this.#core;
-    core.requireSendable('read');
-    const flags = completionFlag((operation as PostOptions | undefined)?.completion);
-    encodeTransfer(core.submissions, 0, core, operationNumber.read, flags, operation);
-    core.postOne(core.queue, 'read');
-  }
-
-  /**
-   * Posts a write of local into remote memory. Guarantee on completion: reusable; local memory may
-   * be changed, and nothing is known of the other side.
-   *
-   * @param operation - read during the call only: reuse it freely
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option, or half of local/remote
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond a region, or not a safe integer
-   * @throws ERR_RPMA_USAGE remote lacks WriteDestination, or local WriteSource
-   * @throws ERR_RPMA_FOREIGN local belongs to another peer
-   * @throws ERR_RPMA_STATE not established yet
-   * @throws ERR_RPMA_CLOSED the connection or the region is closed
-   * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
-   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_write`
-   */
-  postWrite(operation: WriteOperation & PostOptions): void {
-    const core = this.#core;
-    core.requireSendable('write');
-    const flags = completionFlag((operation as PostOptions | undefined)?.completion);
-    encodeTransfer(core.submissions, 0, core, operationNumber.write, flags, operation);
-    core.postOne(core.queue, 'write');
-  }
-
-  /**
-   * Posts a write of 8 bytes that change together, after all earlier operations. Guarantee on
-   * completion: reusable.
-   *
-   * @param operation - read during the call only: reuse it freely
-   * @throws ERR_RPMA_INVALID_ARG_TYPE a bad option
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or the value is not 0 to 2^64-1 or 8 bytes
-   * @throws ERR_RPMA_ALIGNMENT address plus offset is no multiple of 8
-   * @throws ERR_RPMA_USAGE remote lacks WriteDestination
-   * @throws ERR_RPMA_STATE not established yet
-   * @throws ERR_RPMA_CLOSED the connection is closed
-   * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
-   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED outboundReads is 0
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_atomic_write`
-   */
-  postAtomicWrite(operation: AtomicWriteOperation & PostOptions): void {
-    const core = this.#core;
-    core.requireSendable('atomic-write');
-    const flags = completionFlag((operation as PostOptions | undefined)?.completion);
-    encodeAtomicWrite(core.submissions, 0, flags, operation);
-    core.postOne(core.queue, 'atomic-write');
-  }
-
-  /**
-   * Posts a flush of what earlier operations of this connection wrote to the range. Guarantee on
-   * completion: delivered ('visibility') or durable ('persistent'). Length 0 only orders.
-   *
-   * @param operation - read during the call only: reuse it freely
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or not a safe integer
-   * @throws ERR_RPMA_USAGE remote lacks FlushVisibility or FlushPersistent
-   * @throws ERR_RPMA_NOT_PERSISTENT 'persistent' would be emulated, and nobody vouched for it
-   * @throws ERR_RPMA_STATE not established yet
-   * @throws ERR_RPMA_CLOSED the connection is closed
-   * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
-   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED outboundReads is 0
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_flush`
-   */
-  postFlush(operation: FlushOperation & PostOptions): void {
-    const core = this.#core;
-    core.requireSendable('flush');
-    const flags = completionFlag((operation as PostOptions | undefined)?.completion);
-    encodeFlush(core.submissions, 0, core, flags, operation);
-    core.postOne(core.queue, 'flush');
-  }
-
-  /**
-   * Posts a message, which takes one receive of the other side. Guarantee on completion: reusable.
-   *
-   * @param operation - read during the call only: reuse it freely
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or not a safe integer
-   * @throws ERR_RPMA_USAGE local lacks Send
-   * @throws ERR_RPMA_FOREIGN local belongs to another peer
-   * @throws ERR_RPMA_STATE not established yet
-   * @throws ERR_RPMA_CLOSED the connection or the region is closed
-   * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
-   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_send`
-   */
-  postSend(operation: SendOperation & PostOptions): void {
-    const core = this.#core;
-    core.requireSendable('send');
-    const flags = completionFlag((operation as PostOptions | undefined)?.completion);
-    encodeSend(core.submissions, 0, core, flags, operation);
-    core.postOne(core.queue, 'send');
-  }
-
-  /**
-   * Posts room for one message; allowed before the connection is established. Guarantee on
-   * completion: the message is in local memory.
-   *
-   * @param operation - read during the call only: reuse it freely
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE a bad option
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or not a safe integer
-   * @throws ERR_RPMA_USAGE local lacks Receive
-   * @throws ERR_RPMA_FOREIGN local belongs to another peer
-   * @throws ERR_RPMA_CLOSED the connection or the region is closed
-   * @throws ERR_RPMA_AGAIN the receive queue is full; nothing was posted
-   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_recv`
-   */
-  postReceive(operation: ReceiveOperation): void {
-    const core = this.#core;
-    core.requireReceivable('receive');
-    encodeReceive(core.submissions, 0, core, operation);
-    core.postOne(core.receiveQueue, 'receive');
-  }
-
-  /**
-   * Reads remote into local memory. Guarantee once resolved: delivered; the bytes are in local
-   * memory.
-   *
-   * @param operation - read during the call only; with signal and deadline of the waiting
-   * @returns a promise
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE,
-   * ERR_RPMA_USAGE, ERR_RPMA_FOREIGN, ERR_RPMA_STATE, ERR_RPMA_CLOSED, ERR_RPMA_NOT_SUPPORTED as
-   * postRead()
-   * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the waiting ended; the operation may still happen
-   * @throws ERR_RPMA_WC_FLUSHED, ERR_RPMA_WC_REMOTE_ACCESS and the other WC codes: it failed
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_read`
-   */
-  read(operation: TransferOperation & WaitOptions): Promise<void> {
-    return awaitTransfer(this.#core, operationNumber.read, operation, 'reusable') as Promise<void>;
-  }
-
-  /**
-   * Writes local into remote memory. Guarantee once resolved: as `until` says; 'reusable' by
-   * default, 'delivered' and 'durable' with the flush that they need. Whole operations keep their
-   * order.
-   *
-   * @param operation - read during the call only; with signal and deadline of the waiting
-   * @returns what stands behind 'durable'
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE,
-   * ERR_RPMA_USAGE, ERR_RPMA_FOREIGN, ERR_RPMA_STATE, ERR_RPMA_CLOSED as postWrite()
-   * @throws ERR_RPMA_NOT_PERSISTENT, ERR_RPMA_NOT_SUPPORTED as postFlush(), or sendQueueSize is 1
-   * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the waiting ended; the operation may still happen
-   * @throws ERR_RPMA_WC_FLUSHED, ERR_RPMA_WC_REMOTE_ACCESS and the other WC codes: it failed
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_write`, `rpma_flush`
-   */
-  write(operation: WriteOperation & WaitOptions & GuaranteeChoice): Promise<DurableResult> {
-    const until = (operation as GuaranteeChoice | undefined)?.until;
-    const wrote = awaitTransfer(this.#core, operationNumber.write, operation, until ?? 'reusable');
-    return wrote as Promise<DurableResult>;
-  }
-
-  /**
-   * write() until 'durable'. Guarantee once resolved: durable; the range is persistent on the other
-   * side.
-   *
-   * @param operation - read during the call only; with signal and deadline of the waiting
-   * @returns what stands behind it
-   * @throws every code of write()
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_write`, `rpma_flush`
-   */
-  writeDurable(operation: TransferOperation & WaitOptions): Promise<DurableResult> {
-    const wrote = awaitTransfer(this.#core, operationNumber.write, operation, 'durable');
-    return wrote as Promise<DurableResult>;
-  }
-
-  /**
-   * Writes 8 bytes that change together, after all earlier operations. Guarantee once resolved: as
-   * `until` says, 'reusable' by default.
-   *
-   * @param operation - read during the call only; with signal and deadline of the waiting
-   * @returns what stands behind 'durable'
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_OUT_OF_RANGE, ERR_RPMA_ALIGNMENT, ERR_RPMA_USAGE,
-   * ERR_RPMA_STATE, ERR_RPMA_CLOSED as postAtomicWrite()
-   * @throws ERR_RPMA_NOT_PERSISTENT, ERR_RPMA_NOT_SUPPORTED as postFlush(), or sendQueueSize is 1
-   * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the waiting ended; the operation may still happen
-   * @throws ERR_RPMA_WC_FLUSHED, ERR_RPMA_WC_REMOTE_ACCESS and the other WC codes: it failed
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_atomic_write`, `rpma_flush`
-   */
-  atomicWrite(
-    operation: AtomicWriteOperation & WaitOptions & GuaranteeChoice,
-  ): Promise<DurableResult> {
-    return awaitAtomicWrite(this.#core, operation);
-  }
-
-  /**
-   * Flushes what earlier operations of this connection wrote to the range. Guarantee once resolved:
-   * delivered ('visibility') or durable ('persistent').
-   *
-   * @param operation - read during the call only; with signal and deadline of the waiting
-   * @returns what stands behind 'persistent'
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE,
-   * ERR_RPMA_USAGE, ERR_RPMA_NOT_PERSISTENT, ERR_RPMA_STATE, ERR_RPMA_CLOSED,
-   * ERR_RPMA_NOT_SUPPORTED as postFlush()
-   * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the waiting ended; the operation may still happen
-   * @throws ERR_RPMA_WC_FLUSHED, ERR_RPMA_WC_REMOTE_ACCESS and the other WC codes: it failed
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_flush`
-   */
-  flush(operation: FlushOperation & WaitOptions): Promise<DurableResult> {
-    return awaitFlush(this.#core, operation);
-  }
-
-  /**
-   * Sends a message, which takes one receive of the other side. Guarantee once resolved: reusable.
-   *
-   * @param operation - read during the call only; with signal and deadline of the waiting
-   * @returns a promise
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE,
-   * ERR_RPMA_USAGE, ERR_RPMA_FOREIGN, ERR_RPMA_STATE, ERR_RPMA_CLOSED as postSend()
-   * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the waiting ended; the operation may still happen
-   * @throws ERR_RPMA_WC_FLUSHED, ERR_RPMA_WC_RNR_RETRY and the other WC codes: it failed
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_send`
-   */
-  send(operation: SendOperation & WaitOptions): Promise<void> {
-    return awaitMessage(this.#core, 'send', operation) as Promise<void>;
-  }
-
-  /**
-   * Posts now, resolves when a message has come. No signal and no deadline: a posted receive cannot
-   * be taken back. One that ends as flushed is no unhandled rejection: whenClosed() tells the end.
-   *
-   * @param operation - read during the call only
-   * @returns length and origin of the message
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE,
-   * ERR_RPMA_USAGE, ERR_RPMA_FOREIGN, ERR_RPMA_CLOSED as postReceive()
-   * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
-   * @throws ERR_RPMA_WC_FLUSHED the connection ended first
-   * @throws ERR_RPMA_WC_LENGTH the message was longer than the room
-   * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_recv`
-   */
-  receive(operation: ReceiveOperation): Promise<ReceiveResult> {
-    return awaitMessage(this.#core, 'receive', operation) as Promise<ReceiveResult>;
-  }
-
-  /** The promise of close(). */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -76,11 +76,14 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    *
    * @param options - signal and deadline, and the configuration of this one connection
    * @returns the request; null at the deadline or once closed
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad option
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, or an option, has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
    * @throws ERR_RPMA_ABORTED the signal ended the wait
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @throws ERR_RPMA_AGAIN 1024 waits are pending
    * @throws ERR_RPMA_NO_MEMORY the connection's queues could not be made; the request was rejected
+   * @throws ERR_RPMA_LIMIT no handle is left for the connection; the request was rejected
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_ep_next_conn_req`
    */
@@ -99,9 +102,12 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * @param timeoutMs - 0 to 2^31-1; Infinity only in a worker, which can still be terminated
    * @param connection - configuration of this one connection
    * @returns the request; null at the deadline or once closed
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad option
+   * @throws ERR_RPMA_INVALID_ARG_TYPE timeoutMs, or an option, has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds, or Infinity on the main thread
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @throws ERR_RPMA_NO_MEMORY the connection's queues could not be made; the request was rejected
+   * @throws ERR_RPMA_LIMIT no handle is left for the connection; the request was rejected
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_ep_next_conn_req`
    */
@@ -114,8 +120,11 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    *
    * @param connection - configuration of this one connection
    * @returns the request, or null
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad option
+   * @throws ERR_RPMA_INVALID_ARG_TYPE an option has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
    * @throws ERR_RPMA_NO_MEMORY the connection's queues could not be made; the request was rejected
+   * @throws ERR_RPMA_LIMIT no handle is left for the connection; the request was rejected
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_ep_next_conn_req`
    */
@@ -139,6 +148,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * Undoes unref().
    *
    * @returns this
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   ref(): this {
     this.#core.keepAlive.setReferenced(true);
@@ -149,6 +159,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * Neither the open endpoint nor waits on it keep the process alive any more.
    *
    * @returns this
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   unref(): this {
     this.#core.keepAlive.setReferenced(false);
@@ -170,6 +181,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * close().
    *
    * @returns the promise of close()
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();

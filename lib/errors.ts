@@ -76,6 +76,7 @@ export class RpmaError extends Error {
    * @param code - one of the table's codes
    * @param message - for people
    * @param options - structured context
+   * @remarks Thread safety: any thread.
    */
   constructor(code: RpmaErrorCode, message: string, options: RpmaErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -102,6 +103,7 @@ export class RpmaError extends Error {
    *
    * @param value - anything
    * @returns whether it is such an error
+   * @remarks Thread safety: any thread.
    */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== RpmaError) return Function.prototype[Symbol.hasInstance].call(this, value);
@@ -136,7 +138,7 @@ export type ArgumentErrorCode =
   | 'ERR_RPMA_ALIGNMENT'
   | 'ERR_RPMA_DESCRIPTOR';
 
-/** Makes the branded TypeError or RangeError of a bad argument. For the library's own files. */
+/** Makes the branded TypeError or RangeError of a bad argument. Library use. */
 export function argumentError(
   code: ArgumentErrorCode,
   message: string,

@@ -18,8 +18,8 @@ let construct: (core: RegionCore) => MemoryRegion;
  * Memory that this peer may use in operations, and that others may use as far as `usage` says. It
  * stays open until it or its peer is closed, even when the program drops it.
  *
- * @remarks Thread safety: per object, on the thread that made it. Words that others write are read with
- * `Atomics.load` on a view.
+ * @remarks Thread safety: per object, on the thread that made it. Words that others write are read
+ * with `Atomics.load` on a view.
  * @see librpma: `struct rpma_mr_local`, `rpma_mr_reg`
  */
 export class MemoryRegion implements AsyncDisposable {
@@ -63,6 +63,7 @@ export class MemoryRegion implements AsyncDisposable {
    * The memory itself, the same object each time. Of length 0 once closed.
    *
    * @throws ERR_RPMA_OUT_OF_RANGE larger than one ArrayBuffer (4 GiB on Node 20): use view()
+   * @throws ERR_RPMA_NOT_SUPPORTED the region is over a file that was mapped readOnly
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_get_ptr`
    */
@@ -88,7 +89,8 @@ export class MemoryRegion implements AsyncDisposable {
    * @param length - bytes
    * @returns the window
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
-   * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the region, or length beyond one ArrayBuffer
+   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or longer than one ArrayBuffer
+   * @throws ERR_RPMA_NOT_SUPPORTED the region is over a file that was mapped readOnly
    * @throws ERR_RPMA_CLOSED the region is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_get_ptr`
@@ -143,6 +145,7 @@ export class MemoryRegion implements AsyncDisposable {
    * close().
    *
    * @returns the promise of close()
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();

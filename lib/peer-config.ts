@@ -30,6 +30,7 @@ export class PeerConfig {
    *
    * @param options - what to say
    * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or directWriteToPmem no boolean
+   * @remarks Thread safety: any thread.
    * @see librpma: `rpma_peer_cfg_new`, `rpma_peer_cfg_set_direct_write_to_pmem`
    */
   constructor(options: PeerConfigOptions = {}) {

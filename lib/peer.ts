@@ -114,12 +114,14 @@ export class Peer implements AsyncDisposable {
    *
    * @param options - provider and address, and how it runs
    * @returns the peer
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_OUT_OF_RANGE a bad option
-   * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown provider, or both localAddress and remoteAddress
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, or an option, has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown provider, an empty address, or both addresses
+   * @throws ERR_RPMA_OUT_OF_RANGE busyPollMicroseconds or timeoutMs is out of bounds
    * @throws ERR_RPMA_NOT_SUPPORTED a provider that this version does not offer
    * @throws ERR_RPMA_PROVIDER localAddress is no address of this machine, or the system refused
    * @throws ERR_RPMA_UNREACHABLE remoteAddress cannot be resolved
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the wait was given up
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
    * @remarks Thread safety: any thread; the peer belongs to the one that opened it.
    * @see librpma: `rpma_utils_get_ibv_context`, `rpma_peer_new`
    */
@@ -168,10 +170,13 @@ export class Peer implements AsyncDisposable {
    * @param port - 0 to 65535
    * @param options - bounds, configuration, and signal and deadline of the look-up
    * @returns the endpoint, listening
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad argument
-   * @throws ERR_RPMA_PROVIDER the address is taken (errno EADDRINUSE), not ours, or not to be resolved
+   * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE address is empty, an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
+   * @throws ERR_RPMA_PROVIDER the address is taken (EADDRINUSE), not ours, or not to be resolved
    * @throws ERR_RPMA_CLOSED the peer is closed
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the wait was given up
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_ep_listen`
    */
@@ -208,11 +213,15 @@ export class Peer implements AsyncDisposable {
    * @param port - 1 to 65535
    * @param options - configuration, and signal and deadline of the look-up
    * @returns the request, to which receives can be posted before it connects
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad argument
+   * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE address is empty, an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
    * @throws ERR_RPMA_UNREACHABLE the name cannot be resolved in resolveTimeoutMs
-   * @throws ERR_RPMA_NO_MEMORY, ERR_RPMA_LIMIT the queues cannot be made
+   * @throws ERR_RPMA_NO_MEMORY no memory is left for the queues
+   * @throws ERR_RPMA_LIMIT no descriptor or handle is left for them
    * @throws ERR_RPMA_CLOSED the peer is closed
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the wait was given up
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_new`
    */
@@ -251,13 +260,17 @@ export class Peer implements AsyncDisposable {
    * @param port - 1 to 65535
    * @param options - configuration, private data, and signal and deadline of the whole
    * @returns the connection, established; given up, it is destroyed
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_INVALID_ARG_VALUE, ERR_RPMA_OUT_OF_RANGE a bad argument
+   * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE address is empty, an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
    * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens there (errno)
    * @throws ERR_RPMA_UNREACHABLE no route, no answer in connectTimeoutMs, or no such name
    * @throws ERR_RPMA_CONNECTION_LOST it broke while it was set up
-   * @throws ERR_RPMA_NO_MEMORY, ERR_RPMA_LIMIT the queues cannot be made
+   * @throws ERR_RPMA_NO_MEMORY no memory is left for the queues
+   * @throws ERR_RPMA_LIMIT no descriptor or handle is left for them
    * @throws ERR_RPMA_CLOSED the peer is closed
-   * @throws ERR_RPMA_TIMEOUT, ERR_RPMA_ABORTED the wait was given up
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_new`, `rpma_conn_req_connect`, `rpma_conn_next_event`
    */
@@ -283,19 +296,20 @@ export class Peer implements AsyncDisposable {
 
   /**
    * Registers memory in place, never a copy. An ArrayBuffer is held, and untransferable from then
-   * on.
+   * on. Refused is memory that may move or is shared with strangers: resizable, detached, WebAssembly
+   * memory, slices of Buffer's pool.
    *
    * @param memory - an ArrayBuffer, a view, a SharedArrayBuffer or a PmemFile
    * @param options - usage, and which part
    * @returns the region
-   * @throws ERR_RPMA_INVALID_ARG_TYPE a bad argument
-   * @throws ERR_RPMA_INVALID_ARG_VALUE resizable, detached, WebAssembly or pooled memory; usage 0 or
-   * unknown; a read-only file that shall be written
+   * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE memory that moves, usage 0, or a readOnly file to be written
    * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the memory
    * @throws ERR_RPMA_NOT_PERSISTENT FlushPersistent on memory that is no PmemFile
    * @throws ERR_RPMA_FOREIGN options.connection belongs to another peer
-   * @throws ERR_RPMA_NO_MEMORY, ERR_RPMA_LIMIT the system or the device has no room for it
-   * @throws ERR_RPMA_CLOSED the peer or the file is closed
+   * @throws ERR_RPMA_NO_MEMORY no memory is left for it
+   * @throws ERR_RPMA_LIMIT no key or handle is left, or the system locks no more memory
+   * @throws ERR_RPMA_CLOSED the peer, the file or options.connection is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_reg`
    */
@@ -310,11 +324,12 @@ export class Peer implements AsyncDisposable {
    * @param sizeBytes - at least 1
    * @param options - usage, and whether huge pages are asked for
    * @returns the region
-   * @throws ERR_RPMA_INVALID_ARG_TYPE a bad argument
+   * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE usage 0 or unknown
    * @throws ERR_RPMA_OUT_OF_RANGE sizeBytes is no whole number from 1 on
    * @throws ERR_RPMA_NOT_PERSISTENT usage has FlushPersistent
-   * @throws ERR_RPMA_NO_MEMORY, ERR_RPMA_LIMIT the system or the device has no room for it
+   * @throws ERR_RPMA_NO_MEMORY no memory is left for it
+   * @throws ERR_RPMA_LIMIT no key or handle is left, or the system locks no more memory
    * @throws ERR_RPMA_CLOSED the peer is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_reg`
@@ -332,8 +347,10 @@ export class Peer implements AsyncDisposable {
    *
    * @param options - entries at least; default 10
    * @returns the queue, for `connection: { completionQueue }`
-   * @throws ERR_RPMA_INVALID_ARG_TYPE, ERR_RPMA_OUT_OF_RANGE a bad option
-   * @throws ERR_RPMA_NO_MEMORY, ERR_RPMA_LIMIT there is no room for it
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or size no number
+   * @throws ERR_RPMA_OUT_OF_RANGE size is not a whole number from 1 to 65536
+   * @throws ERR_RPMA_NO_MEMORY no memory is left for it
+   * @throws ERR_RPMA_LIMIT no handle is left for it
    * @throws ERR_RPMA_CLOSED the peer is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: none; there each connection has queues of its own
@@ -357,7 +374,7 @@ export class Peer implements AsyncDisposable {
    * Closes what was made from it, newest first, each gracefully.
    *
    * @returns a promise, the same each time; once resolved its threads have ended
-   * @throws ERR_RPMA_PROVIDER something could not be closed in good order; it is closed all the same
+   * @throws ERR_RPMA_PROVIDER something could not be closed in good order, yet it is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_peer_delete`
    */
@@ -384,6 +401,7 @@ export class Peer implements AsyncDisposable {
    * close().
    *
    * @returns the promise of close()
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();

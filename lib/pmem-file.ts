@@ -84,10 +84,10 @@ export class PmemFile implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE an argument has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE path is empty, or create without sizeBytes
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
-   * @throws ERR_RPMA_NOT_PERSISTENT the file system cannot last (tmpfs, ramfs, hugetlbfs) and
-   * allowVolatile is not set
+   * @throws ERR_RPMA_NOT_PERSISTENT the file system cannot last (tmpfs, …), without allowVolatile
    * @throws ERR_RPMA_PROVIDER the system refused (errno and syscall say how)
    * @throws ERR_RPMA_NO_MEMORY the mapping does not fit
+   * @throws ERR_RPMA_LIMIT no handle or thread is left for it
    * @remarks Thread safety: any thread.
    * @see librpma: `pmem_map_file` in its examples
    */
@@ -144,8 +144,10 @@ export class PmemFile implements AsyncDisposable {
    * The memory itself, the same object each time. Of length 0 once unmapped.
    *
    * @throws ERR_RPMA_OUT_OF_RANGE larger than one ArrayBuffer (4 GiB on Node 20): use view()
-   * @remarks Thread safety: per object, on the thread that made it. A file that others truncate makes
-   * touching what is missing fatal to the process.
+   * @throws ERR_RPMA_NOT_SUPPORTED the file was mapped readOnly
+   * @remarks Thread safety: per object, on the thread that made it. A file that others truncate
+   * makes touching what is missing fatal to the process.
+   * @see librpma: the pointer that `pmem_map_file` gives in its examples
    */
   get bytes(): Uint8Array {
     const core = this.#core;
@@ -167,10 +169,11 @@ export class PmemFile implements AsyncDisposable {
    * @param length - bytes
    * @returns the window
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
-   * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the mapping, or length beyond one
-   * ArrayBuffer
+   * @throws ERR_RPMA_OUT_OF_RANGE beyond the mapping, or longer than one ArrayBuffer
+   * @throws ERR_RPMA_NOT_SUPPORTED the file was mapped readOnly
    * @throws ERR_RPMA_CLOSED the file is unmapped
    * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: the pointer that `pmem_map_file` gives in its examples
    */
   view(offset: number, length: number): Uint8Array {
     const core = this.#core;
@@ -189,14 +192,16 @@ export class PmemFile implements AsyncDisposable {
   /**
    * Makes stores to a range durable, without blocking the thread.
    *
+   * Guarantee once resolved: durable, as far as `durability` says.
+   *
    * @param offset - first byte; default 0
    * @param length - bytes; default all that follow
-   * @returns a promise; once resolved the range is durable as `durability` says
+   * @returns a promise
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
    * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the mapping
    * @throws ERR_RPMA_CLOSED the file is unmapped
-   * @throws ERR_RPMA_PROVIDER the system failed to write back (errno); every later persist of the file
-   * fails until it is mapped anew
+   * @throws ERR_RPMA_PROVIDER writing back failed (errno); so does every later persist of the mapping
+   * @throws ERR_RPMA_LIMIT no thread is left for it
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `pmem_persist` and `pmem_msync` in its examples
    */
@@ -209,12 +214,14 @@ export class PmemFile implements AsyncDisposable {
   /**
    * persist(), blocking this thread: for memory that `isPmem` this is the quicker one.
    *
+   * Guarantee on return: durable, as far as `durability` says.
+   *
    * @param offset - first byte; default 0
    * @param length - bytes; default all that follow
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
    * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the mapping
    * @throws ERR_RPMA_CLOSED the file is unmapped
-   * @throws ERR_RPMA_PROVIDER as persist()
+   * @throws ERR_RPMA_PROVIDER writing back failed (errno); so does every later persist of the mapping
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `pmem_persist` and `pmem_msync` in its examples
    */
@@ -226,7 +233,7 @@ export class PmemFile implements AsyncDisposable {
   /**
    * Detaches every view, then unmaps.
    *
-   * @returns a promise, the same each time unless it was refused; once resolved every view has length 0
+   * @returns a promise, the same each time unless it was refused; then every view has length 0
    * @throws ERR_RPMA_BUSY a region still uses it: the file stays as it was
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `pmem_unmap` in its examples
@@ -239,6 +246,7 @@ export class PmemFile implements AsyncDisposable {
    * unmap().
    *
    * @returns the promise of unmap()
+   * @remarks Thread safety: per object, on the thread that made it.
    */
   [Symbol.asyncDispose](): Promise<void> {
     return this.unmap();

@@ -75,8 +75,7 @@ export class RemoteRegion {
    * @param bytes - what the owner's `region.toDescriptor()` gave; copied
    * @returns the region
    * @throws ERR_RPMA_INVALID_ARG_TYPE bytes is no Uint8Array
-   * @throws ERR_RPMA_DESCRIPTOR shorter than 21 bytes, usage 0, size 0 or beyond 2^53-1, or address plus
-   * size beyond 2^64
+   * @throws ERR_RPMA_DESCRIPTOR too short, usage or size 0, size over 2^53-1, or end over 2^64
    * @remarks Thread safety: any thread.
    * @see librpma: `rpma_mr_remote_from_descriptor`
    */

@@ -182,6 +182,10 @@ export interface PostOptions {
   /**
    * 'always' (default): exactly one completion. 'on-error': one only if it fails; a later 'always'
    * on the connection that succeeds says it succeeded.
+   *
+   * Operations 'on-error' that are few and small are not sent at once. They leave with the next
+   * 'always' of the connection, the next poll or wait, the next look at `sendQueueFree`, or before
+   * the event loop sleeps, whichever is first.
    */
   readonly completion?: 'always' | 'on-error' | undefined;
 }

@@ -17,12 +17,8 @@ export async function buildSanitizedAddon() {
   const compile = [
     ...flavours.asan.compile,
     '-DNAPI_VERSION=9',
-    '-DNAPI_DISABLE_CPP_EXCEPTIONS',
-    '-DNODE_ADDON_API_DISABLE_DEPRECATED',
     '-DNODE_GYP_MODULE_NAME=rpma_test',
     '-DBUILDING_NODE_EXTENSION',
-    '-isystem',
-    path.join(root, 'node_modules/node-addon-api'),
     '-isystem',
     path.join(headers, 'include/node'),
   ];
@@ -33,7 +29,14 @@ export async function buildSanitizedAddon() {
   const { objects, errors } = await compileSources(directory, sources, compile);
   if (errors.length > 0) throw new SetupError(`compilation failed:\n${errors.join('\n')}`);
   const output = path.join(directory, 'rpma_test.node');
-  const flags = ['-shared', '-fsanitize=address,undefined', '-pthread', '-o', output];
+  const flags = [
+    '-shared',
+    '-Wl,-z,nodelete',
+    '-fsanitize=address,undefined',
+    '-pthread',
+    '-o',
+    output,
+  ];
   await link(output, objects, [compiler, ...flags, ...objects, '-ldl']);
   return output;
 }
