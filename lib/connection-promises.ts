@@ -40,7 +40,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
 
   /**
    * Reads remote into local memory.
-   * 
+   *
    * Guarantee once resolved: delivered; the bytes are in local memory.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
@@ -73,7 +73,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
 
   /**
    * Writes local into remote memory. Whole operations keep their order.
-   * 
+   *
    * Guarantee once resolved: as `until` says; 'reusable' by default, 'delivered' and 'durable' with
    * the flush that they need.
    *
@@ -110,7 +110,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
 
   /**
    * write() until 'durable'.
-   * 
+   *
    * Guarantee once resolved: durable; the range is persistent on the other side.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
@@ -145,7 +145,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
 
   /**
    * Writes 8 bytes that change together, after all earlier operations.
-   * 
+   *
    * Guarantee once resolved: as `until` says, 'reusable' by default.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
@@ -180,7 +180,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
 
   /**
    * Flushes what earlier operations of this connection wrote to the range.
-   * 
+   *
    * Guarantee once resolved: delivered ('visibility') or durable ('persistent').
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
@@ -212,7 +212,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
 
   /**
    * Sends a message, which takes one receive of the other side.
-   * 
+   *
    * Guarantee once resolved: reusable.
    *
    * @param operation - read during the call only; with signal and deadline of the waiting
@@ -246,7 +246,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * Posts room for one message now, resolves when it has come. No signal and no deadline: a posted
    * receive cannot be taken back. One that ends as flushed is no unhandled rejection: whenClosed()
    * tells the end.
-   * 
+   *
    * Guarantee once resolved: the message is in local memory.
    *
    * @param operation - read during the call only

@@ -43,7 +43,7 @@ export abstract class ConnectionVerbs {
 
   /**
    * Posts a read of remote into local memory.
-   * 
+   *
    * Guarantee on completion: delivered; the bytes are in local memory.
    *
    * @param operation - read during the call only: reuse it freely
@@ -70,7 +70,7 @@ export abstract class ConnectionVerbs {
 
   /**
    * Posts a write of local into remote memory.
-   * 
+   *
    * Guarantee on completion: reusable; local memory may be changed, and nothing is known of the
    * other side.
    *
@@ -97,7 +97,7 @@ export abstract class ConnectionVerbs {
 
   /**
    * Posts a write of 8 bytes that change together, after all earlier operations.
-   * 
+   *
    * Guarantee on completion: reusable.
    *
    * @param operation - read during the call only: reuse it freely
@@ -125,7 +125,7 @@ export abstract class ConnectionVerbs {
   /**
    * Posts a flush of what earlier operations of this connection wrote to the range; length 0 only
    * orders.
-   * 
+   *
    * Guarantee on completion: delivered ('visibility') or durable ('persistent').
    *
    * @param operation - read during the call only: reuse it freely
@@ -152,7 +152,7 @@ export abstract class ConnectionVerbs {
 
   /**
    * Posts a message, which takes one receive of the other side.
-   * 
+   *
    * Guarantee on completion: reusable.
    *
    * @param operation - read during the call only: reuse it freely
@@ -178,7 +178,7 @@ export abstract class ConnectionVerbs {
 
   /**
    * Posts room for one message; allowed before the connection is established.
-   * 
+   *
    * Guarantee on completion: the message is in local memory.
    *
    * @param operation - read during the call only: reuse it freely

@@ -137,7 +137,7 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
   /**
    * What happened: established, closed, lost, …; each once, kept until read (at most 8).
    *
-   * @see librpma: `rpma_conn_next_event`
+   * @see librpma: `rpma_conn_next_event`, `rpma_utils_conn_event_2str`
    */
   get events(): Source<ConnectionEvent> {
     return this.#events;
@@ -204,7 +204,7 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
    * @returns this
    * @throws ERR_RPMA_INVALID_ARG_TYPE options, timeoutMs or signal has the wrong type
    * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
-   * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens there (errno)
+   * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens (errno)
    * @throws ERR_RPMA_UNREACHABLE no route, or no answer in connectTimeoutMs
    * @throws ERR_RPMA_CONNECTION_LOST it broke
    * @throws ERR_RPMA_NOT_SUPPORTED the other side lacks what requireNative asks for

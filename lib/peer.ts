@@ -120,8 +120,8 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_NOT_SUPPORTED a provider that this version does not offer
    * @throws ERR_RPMA_PROVIDER localAddress is no address of this machine, or the system refused
    * @throws ERR_RPMA_UNREACHABLE remoteAddress cannot be resolved
-   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
-   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up
    * @remarks Thread safety: any thread; the peer belongs to the one that opened it.
    * @see librpma: `rpma_utils_get_ibv_context`, `rpma_peer_new`
    */
@@ -171,12 +171,12 @@ export class Peer implements AsyncDisposable {
    * @param options - bounds, configuration, and signal and deadline of the look-up
    * @returns the endpoint, listening
    * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
-   * @throws ERR_RPMA_INVALID_ARG_VALUE address is empty, an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an empty address, an unknown word, or a foreign queue
    * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
    * @throws ERR_RPMA_PROVIDER the address is taken (EADDRINUSE), not ours, or not to be resolved
    * @throws ERR_RPMA_CLOSED the peer is closed
-   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
-   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_ep_listen`
    */
@@ -214,14 +214,14 @@ export class Peer implements AsyncDisposable {
    * @param options - configuration, and signal and deadline of the look-up
    * @returns the request, to which receives can be posted before it connects
    * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
-   * @throws ERR_RPMA_INVALID_ARG_VALUE address is empty, an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an empty address, an unknown word, or a foreign queue
    * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
    * @throws ERR_RPMA_UNREACHABLE the name cannot be resolved in resolveTimeoutMs
    * @throws ERR_RPMA_NO_MEMORY no memory is left for the queues
    * @throws ERR_RPMA_LIMIT no descriptor or handle is left for them
    * @throws ERR_RPMA_CLOSED the peer is closed
-   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
-   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up
+   * @throws ERR_RPMA_ABORTED the signal ended the look-up
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_new`
    */
@@ -261,16 +261,16 @@ export class Peer implements AsyncDisposable {
    * @param options - configuration, private data, and signal and deadline of the whole
    * @returns the connection, established; given up, it is destroyed
    * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
-   * @throws ERR_RPMA_INVALID_ARG_VALUE address is empty, an unknown word, or a queue of another peer
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an empty address, an unknown word, or a foreign queue
    * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
-   * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens there (errno)
+   * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens (errno)
    * @throws ERR_RPMA_UNREACHABLE no route, no answer in connectTimeoutMs, or no such name
    * @throws ERR_RPMA_CONNECTION_LOST it broke while it was set up
    * @throws ERR_RPMA_NO_MEMORY no memory is left for the queues
    * @throws ERR_RPMA_LIMIT no descriptor or handle is left for them
    * @throws ERR_RPMA_CLOSED the peer is closed
-   * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up or the connecting
-   * @throws ERR_RPMA_ABORTED the signal ended the look-up or the connecting
+   * @throws ERR_RPMA_TIMEOUT it was not established by the deadline
+   * @throws ERR_RPMA_ABORTED the signal ended the connecting
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_new`, `rpma_conn_req_connect`, `rpma_conn_next_event`
    */
@@ -296,8 +296,8 @@ export class Peer implements AsyncDisposable {
 
   /**
    * Registers memory in place, never a copy. An ArrayBuffer is held, and untransferable from then
-   * on. Refused is memory that may move or is shared with strangers: resizable, detached, WebAssembly
-   * memory, slices of Buffer's pool.
+   * on. Refused is memory that may move or is shared with strangers: resizable or detached buffers,
+   * WebAssembly memory, slices of Buffer's pool.
    *
    * @param memory - an ArrayBuffer, a view, a SharedArrayBuffer or a PmemFile
    * @param options - usage, and which part
@@ -308,7 +308,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_NOT_PERSISTENT FlushPersistent on memory that is no PmemFile
    * @throws ERR_RPMA_FOREIGN options.connection belongs to another peer
    * @throws ERR_RPMA_NO_MEMORY no memory is left for it
-   * @throws ERR_RPMA_LIMIT no key or handle is left, or the system locks no more memory
+   * @throws ERR_RPMA_LIMIT no key, handle or descriptor is left for it
    * @throws ERR_RPMA_CLOSED the peer, the file or options.connection is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_reg`
@@ -329,7 +329,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_OUT_OF_RANGE sizeBytes is no whole number from 1 on
    * @throws ERR_RPMA_NOT_PERSISTENT usage has FlushPersistent
    * @throws ERR_RPMA_NO_MEMORY no memory is left for it
-   * @throws ERR_RPMA_LIMIT no key or handle is left, or the system locks no more memory
+   * @throws ERR_RPMA_LIMIT no key, handle or descriptor is left for it
    * @throws ERR_RPMA_CLOSED the peer is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_reg`

@@ -200,7 +200,7 @@ export class PmemFile implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
    * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the mapping
    * @throws ERR_RPMA_CLOSED the file is unmapped
-   * @throws ERR_RPMA_PROVIDER writing back failed (errno); so does every later persist of the mapping
+   * @throws ERR_RPMA_PROVIDER writing back failed (errno), as will every later persist
    * @throws ERR_RPMA_LIMIT no thread is left for it
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `pmem_persist` and `pmem_msync` in its examples
@@ -221,7 +221,7 @@ export class PmemFile implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
    * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the mapping
    * @throws ERR_RPMA_CLOSED the file is unmapped
-   * @throws ERR_RPMA_PROVIDER writing back failed (errno); so does every later persist of the mapping
+   * @throws ERR_RPMA_PROVIDER writing back failed (errno), as will every later persist
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `pmem_persist` and `pmem_msync` in its examples
    */

@@ -4,6 +4,9 @@
 // or wait as they like, take the connection over and rest, and end it at a random point. Whatever
 // happens, every accepted operation has exactly one outcome (none for an on-error one that
 // succeeds), completions keep post order, and nothing lives on. RPMA_SEED repeats a run.
+#include <sys/epoll.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <thread>
@@ -36,7 +39,8 @@ struct End {
   int operations = 0;
   int stop_after = 0;  // ends the connection there; 0: leaves it to the other side
   bool abrupt = false;
-  bool spins = false;  // polls instead of waiting
+  enum class Driver { Progress, Poller, Loop } driver = Driver::Progress;
+  int epoll_fd = -1;  // of a Loop: the set that the socket joins
 
   double next_id = 1;
   std::vector<double> due;     // signalled sends without a completion, in post order
@@ -69,6 +73,17 @@ struct End {
       fault = "completion out of order or double";
     else
       due.erase(due.begin());
+  }
+
+  /** What an environment's event loop does: arms, looks at its set, drives what is ready. */
+  void turn_of_loop() {
+    connection->completion_queue()->take_over(epoll_fd);
+    if (!connection->completion_queue()->arm()) return;
+    epoll_event ready[4];
+    const int count = ::epoll_wait(epoll_fd, ready, 4, 0);
+    for (int i = 0; i < count; ++i) {
+      if (ready[i].data.u64 == connection->queue_pair().number()) connection->queue_pair().drive();
+    }
   }
 
   void post_one(core::SeededRandom& random) {
@@ -104,7 +119,8 @@ struct End {
       post_one(random);
       if (random.below(4) == 0) {
         // Drives by itself for a while, or lets the progress thread do it.
-        if (spins) connection->completion_queue()->take_over(-1);
+        if (driver == Driver::Poller) connection->completion_queue()->take_over(-1);
+        if (driver == Driver::Loop) turn_of_loop();
         collect();
       }
       if (random.below(64) == 0) std::this_thread::yield();
@@ -155,7 +171,8 @@ void run_schedule(std::uint64_t seed) {
     end.remote = i == 0 ? second : first;
     end.seed = random.next_u64();
     end.operations = 200 + static_cast<int>(random.below(300));
-    end.spins = random.below(2) == 0;
+    end.driver = static_cast<End::Driver>(random.below(3));
+    end.epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
     if (random.below(2) == 0) {
       end.stop_after =
           1 + static_cast<int>(random.below(static_cast<std::uint64_t>(end.operations) - 1));
@@ -176,6 +193,7 @@ void run_schedule(std::uint64_t seed) {
   }
   peer->close();
   other->close();
+  for (const End& end : ends) ::close(end.epoll_fd);
 }
 
 TEST(random_schedules) {

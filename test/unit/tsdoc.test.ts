@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the documentation comments of the public surface must say: each exported class, each of its
+// members and each exported function, in the order and with the tags of the house. A class's own
+// remark on threads speaks for its fields and accessors; whatever can be called says it itself.
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import ts from 'typescript';
+import { statuses } from '../../lib/internal/abi.generated.js';
+import { packageRoot } from '../support/folders.js';
+
+const root = packageRoot();
+const codes = new Set<string>(statuses.map(({ code }) => code));
+const columnsMax = 100;
+
+interface Doc {
+  readonly name: string;
+  readonly summary: string;
+  readonly tags: readonly { readonly name: string; readonly text: string }[];
+  readonly isCallable: boolean;
+}
+
+/** The comment in front of a node, cut into its summary and its tags. */
+function docOf(name: string, node: ts.Node, source: ts.SourceFile, isCallable: boolean): Doc {
+  const full = node.getFullText(source);
+  const block = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*$/.exec(
+    full.slice(0, node.getLeadingTriviaWidth()),
+  );
+  const text = (block?.[1] ?? '').replace(/^\s*\* ?/gm, '');
+  const [summary = '', ...tags] = text.split(/^@(?=\w)/m);
+  return {
+    name,
+    summary: summary.trim(),
+    isCallable,
+    tags: tags.map((tag) => {
+      const [word = '', ...rest] = tag.trim().split(' ');
+      return { name: word, text: rest.join(' ') };
+    }),
+  };
+}
+
+function isHidden(member: ts.ClassElement): boolean {
+  if (ts.isClassStaticBlockDeclaration(member) || ts.isSemicolonClassElement(member)) return true;
+  if (member.name !== undefined && ts.isPrivateIdentifier(member.name)) return true;
+  return (
+    (ts.getCombinedModifierFlags(member) & ts.ModifierFlags.NonPublicAccessibilityModifier) !== 0
+  );
+}
+
+function isExported(node: ts.Declaration): boolean {
+  return (ts.getCombinedModifierFlags(node) & ts.ModifierFlags.Export) !== 0;
+}
+
+/** What the program sees of a file: classes with their members, and functions. */
+function docsOf(file: string): Doc[] {
+  const text = readFileSync(path.join(root, 'lib', file), 'utf8');
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+  return source.statements.flatMap((node) => {
+    if (ts.isFunctionDeclaration(node) && isExported(node)) {
+      return [docOf(`${file}: ${node.name?.text ?? ''}()`, node, source, true)];
+    }
+    if (!ts.isClassDeclaration(node) || !isExported(node)) return [];
+    const className = `${file}: ${node.name?.text ?? ''}`;
+    const members = node.members
+      .filter((member) => !isHidden(member))
+      .map((member) => {
+        const isCallable = ts.isMethodDeclaration(member) || ts.isConstructorDeclaration(member);
+        const name = member.name?.getText(source) ?? 'constructor';
+        return docOf(`${className}.${name}`, member, source, isCallable);
+      });
+    return [docOf(className, node, source, true), ...members];
+  });
+}
+
+const files = readdirSync(path.join(root, 'lib')).filter((file) => file.endsWith('.ts'));
+/** What only the library itself calls says so, and owes no more. */
+const docs = files.flatMap(docsOf).filter(({ summary }) => !summary.endsWith('Library use.'));
+
+function expectNone(problems: readonly string[]): void {
+  assert.ok(problems.length === 0, problems.join('\n'));
+}
+
+function eachTag(name: string, problem: (text: string, doc: Doc) => string | null): string[] {
+  return docs.flatMap((doc) =>
+    doc.tags.flatMap((tag) => {
+      const found = tag.name === name ? problem(tag.text, doc) : null;
+      return found === null ? [] : [`${doc.name}: ${found}`];
+    }),
+  );
+}
+
+test('everything public has a summary that is a sentence', () => {
+  assert.ok(docs.length > 150, `only ${docs.length} found`);
+  expectNone(docs.filter(({ summary }) => !/^\S[^]*\.$/.test(summary)).map(({ name }) => name));
+});
+
+test('a @throws names one code of abi/status.json and its condition, each code once', () => {
+  const problems = eachTag('throws', (text) => {
+    const [code = '', ...condition] = text.split(/\s+/);
+    if (!codes.has(code) || code === 'ERR_RPMA_OK') return `'${code}' is no code`;
+    if (/ERR_RPMA_/.test(condition.join(' '))) return `${code}: another code in its line`;
+    return condition.length === 0 ? `${code} has no condition` : null;
+  });
+  const twice = docs.flatMap(({ name, tags }) => {
+    const named = tags.filter((tag) => tag.name === 'throws').map(({ text }) => text.split(' ')[0]);
+    return named.filter((code, at) => named.indexOf(code) !== at).map((code) => `${name}: ${code}`);
+  });
+  expectNone([...problems, ...twice]);
+});
+
+test('whatever can be called says from which thread', () => {
+  const says = ({ tags }: Doc): boolean =>
+    tags.some(({ name, text }) => name === 'remarks' && /^Thread safety: \S/.test(text));
+  expectNone(docs.filter((doc) => doc.isCallable && !says(doc)).map(({ name }) => name));
+});
+
+test('whatever completes an operation says what that guarantees', () => {
+  const completing = docs.filter(
+    ({ name }) =>
+      /^connection-(verbs|promises)\.ts: \w+\.\w+$/.test(name) ||
+      /\.(postReceive|persist|persistSync)$/.test(name),
+  );
+  assert.equal(completing.length, 16);
+  const says = ({ summary }: Doc): boolean =>
+    /^Guarantee (on completion|once resolved|on return): \S/m.test(summary);
+  expectNone(completing.filter((doc) => !says(doc)).map(({ name }) => name));
+});
+
+test('tags keep their order, and their lines their width', () => {
+  const order = ['param', 'returns', 'throws', 'remarks', 'see'];
+  const problems = docs.filter(({ tags }) => {
+    const places = tags.map(({ name }) => order.indexOf(name));
+    return places.some((place, at) => place < 0 || place < (places[at - 1] ?? 0));
+  });
+  const wide = files.flatMap((file) =>
+    readFileSync(path.join(root, 'lib', file), 'utf8')
+      .split('\n')
+      .filter((line) => /^\s*(\*|\/\*\*)/.test(line) && line.length > columnsMax)
+      .map((line) => `${file}: ${line.trim()}`),
+  );
+  expectNone([...problems.map(({ name }) => name), ...wide]);
+});
+
+test('every function of librpma that has a counterpart is named there', () => {
+  const see = docs.flatMap(({ tags }) => tags.filter(({ name }) => name === 'see'));
+  expectNone(see.filter(({ text }) => !text.startsWith('librpma: ')).map(({ text }) => text));
+  const named = new Set(see.flatMap(({ text }) => text.match(/rpma_\w+/g) ?? []));
+  const guide = path.join(root, 'docs', 'guides', 'migrating-from-librpma.md');
+  const rows = readFileSync(guide, 'utf8').match(/^\| `rpma_.*$/gm) ?? [];
+  assert.ok(rows.length > 40, `only ${rows.length} rows`);
+  const offered = rows.filter((row) => !/\| later\b/.test(row));
+  const functions = offered.flatMap((row) => row.split(' | ')[0]?.match(/rpma_\w+/g) ?? []);
+  expectNone(functions.filter((name) => !named.has(name)));
+});
