@@ -6,7 +6,8 @@
 // has a completion, the one before it only if it fails, so each operation ends with exactly one. JS
 // thread only; the queue and the posts are given as values, so that it runs without the addon.
 //
-//   id of a record = 2 * slot (the one that always completes) or 2 * slot + 1 (the silent one before it)
+//   id of a record = 2 * slot (the one that always completes)
+//                 or 2 * slot + 1 (the silent one before it)
 
 import { RpmaError } from '../errors.js';
 import type { DurableResult, ReceiveResult, WaitOptions } from '../types.js';
@@ -372,7 +373,7 @@ export class Line {
     this.#waiting.push(operation);
   }
 
-  /** Puts the records of the waiting operations that fit side by side; an operation is not split. */
+  /** Puts the records of the waiting operations that fit side by side; splits no operation. */
   #offer(): PendingOperation[] {
     const { submissions } = this.port;
     const room = Math.min(this.#capacity - this.#inUse, submissions.capacity);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A file that is cut short under a mapping must not kill the process: whoever touches the missing pages
-// ends the connection and poisons the region. Every way the engine touches file memory, with and without
-// CRC, small (copied) and large (sent or received in place).
+// A file that is cut short under a mapping must not kill the process: whoever touches the missing
+// pages ends the connection and poisons the region. Every way the engine touches file memory, with
+// and without CRC, small (copied) and large (sent or received in place).
 #include <unistd.h>
 
 #include "test/engine.h"
@@ -39,7 +39,8 @@ File make_file(rma::Peer& peer, const TemporaryDirectory& directory) {
   return file;
 }
 
-/** The operation meets the missing half of the file; both sides end, and both processes' memory lives. */
+/** The operation meets the missing half of the file; both sides end, and both processes' memory
+ * lives. */
 void cut(abi::Operation kind, bool local_is_file, double length, std::uint8_t crc) {
   const auto peer = open_peer();
   const auto other = open_peer();
@@ -58,7 +59,8 @@ void cut(abi::Operation kind, bool local_is_file, double length, std::uint8_t cr
   const bool has_local = kind != abi::Operation::AtomicWrite;
   CHECK(pair.client->post(submission, has_local ? local.region : nullptr).ok());
   // Something behind it whose outcome cannot come before it is executed there.
-  static_cast<void>(pair.client->post(at(operation(abi::Operation::Flush, 2, 0), *remote.region, 0), {}));
+  static_cast<void>(
+      pair.client->post(at(operation(abi::Operation::Flush, 2, 0), *remote.region, 0), {}));
   pair.client->kick();
   CHECK(next_event(pair.bell, *pair.client) == abi::ConnectionEvent::Lost);
   const auto done = completions(pair.bell, *pair.client->completion_queue(), 2);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// npm run test:fresh: what a new user does. Clones what is committed into an empty folder and runs the
-// README's first command there twice, with an empty npm configuration and nearly no environment; as an
-// ordinary user when we are root and may become one. The second run must find everything made.
+// npm run test:fresh: what a new user does. Clones what is committed into an empty folder and runs
+// the README's first command there twice, with an empty npm configuration and nearly no
+// environment; as an ordinary user when we are root and may become one. The second run must find
+// everything made.
 import { execFileSync } from 'node:child_process';
 import {
   chownSync,

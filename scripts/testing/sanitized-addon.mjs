@@ -5,7 +5,7 @@
 // all configurations of one target name into the same place.
 import path from 'node:path';
 import { SetupError } from '../setup/errors.mjs';
-import { buildDirectory, listFiles, root } from '../setup/files.mjs';
+import { buildDirectory, listFiles } from '../setup/files.mjs';
 import { nodeDirectory } from '../setup/native.mjs';
 import { capture } from '../setup/processes.mjs';
 import { compiler, compileSources, coreSources, link, prepareDirectory } from './native-build.mjs';

@@ -68,3 +68,43 @@ export async function lifetimes(): Promise<void> {
   other.canFlush(remote, 'persistent');
   region.view(0, 8).fill(0);
 }
+
+/** A connection's members, however many files declare them: no more and no fewer. */
+export const members: { readonly [Name in keyof Connection]: true } = {
+  peer: true,
+  config: true,
+  localAddress: true,
+  remoteAddress: true,
+  state: true,
+  capabilities: true,
+  privateData: true,
+  queuePairNumber: true,
+  completionQueue: true,
+  receiveCompletionQueue: true,
+  events: true,
+  sendQueueFree: true,
+  receiveQueueFree: true,
+  applyRemotePeerConfig: true,
+  canFlush: true,
+  whenEstablished: true,
+  whenClosed: true,
+  disconnect: true,
+  close: true,
+  destroy: true,
+  ref: true,
+  unref: true,
+  postRead: true,
+  postWrite: true,
+  postAtomicWrite: true,
+  postFlush: true,
+  postSend: true,
+  postReceive: true,
+  read: true,
+  write: true,
+  writeDurable: true,
+  atomicWrite: true,
+  flush: true,
+  send: true,
+  receive: true,
+  [Symbol.asyncDispose]: true,
+};

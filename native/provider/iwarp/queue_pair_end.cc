@@ -230,7 +230,8 @@ void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> l
   }
 }
 
-/** Of a closing connection: when all that was accepted is done and all that is owed is sent, FIN. */
+/** Of a closing connection: when all that was accepted is done and all that is owed is sent, FIN.
+ */
 void QueuePair::check_close() {
   if (fin_sent_.load() || ending_.load() || !gate_open_.load()) return;
   {
