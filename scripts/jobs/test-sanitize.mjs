@@ -22,7 +22,8 @@ export async function run([pattern = '']) {
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
   };
-  const tests = await runNodeTests(testFiles(['unit', 'conformance'], pattern), { environment });
+  const files = testFiles(['unit', 'conformance', 'lifetime'], pattern);
+  const tests = await runNodeTests(files, { environment });
   for (const result of tests) result.file += ' (asan)';
   return printSummary([...asan, ...tsan, ...tests]);
 }

@@ -23,10 +23,15 @@ interface Running {
 
 const usage = 'usage: npm run bench -- [--rows name,name] [--trials N] [--seconds N] [--json FILE]';
 
+function refuse(message: string): never {
+  console.error(`${message}\n${usage}`);
+  process.exit(2);
+}
+
 function positive(text: string, name: string): number {
   const value = Number(text);
   if (value > 0 && Number.isFinite(value)) return value;
-  throw new Error(`--${name} ${text} is no positive number\n${usage}`);
+  return refuse(`--${name} ${text} is no positive number`);
 }
 
 function chosenRows(names: string | undefined): readonly Row[] {
@@ -34,7 +39,7 @@ function chosenRows(names: string | undefined): readonly Row[] {
   return names.split(',').map((name) => {
     const row = rows.find((each) => each.name === name);
     if (row !== undefined) return row;
-    throw new Error(`no row '${name}'; there are: ${rows.map((each) => each.name).join(', ')}`);
+    return refuse(`no row '${name}'; there are: ${rows.map((each) => each.name).join(', ')}`);
   });
 }
 
@@ -103,14 +108,22 @@ function printTable(results: readonly Result[]): void {
   }
 }
 
-const { values: options } = parseArgs({
-  options: {
-    rows: { type: 'string' },
-    trials: { type: 'string', default: '7' },
-    seconds: { type: 'string', default: '1' },
-    json: { type: 'string' },
-  },
-});
+function readOptions(): { rows?: string; trials: string; seconds: string; json?: string } {
+  try {
+    return parseArgs({
+      options: {
+        rows: { type: 'string' },
+        trials: { type: 'string', default: '7' },
+        seconds: { type: 'string', default: '1' },
+        json: { type: 'string' },
+      },
+    }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const options = readOptions();
 const trials = Math.max(1, Math.round(positive(options.trials, 'trials')));
 const seconds = positive(options.seconds, 'seconds');
 const cpus = allowedCpus();
