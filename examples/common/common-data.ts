@@ -11,6 +11,9 @@
 
 import { PeerConfig, RemoteRegion } from 'rpma/descriptors';
 
+/** The largest offset that the block has room for. */
+export const dataOffsetMax = 0xffff;
+
 const blockBytes = 28;
 const descriptorsOffset = 4;
 
@@ -37,13 +40,13 @@ export function packCommonData(
 
 export function unpackCommonData(block: Uint8Array): CommonData {
   if (block.length < blockBytes) {
-    throw new Error(`the server sent ${block.length} bytes of private data, not ${blockBytes}`);
+    throw new Error(`the other side sent ${block.length} bytes of private data, not ${blockBytes}`);
   }
   const view = new DataView(block.buffer, block.byteOffset, blockBytes);
   const regionEnd = descriptorsOffset + view.getUint8(2);
   const configEnd = regionEnd + view.getUint8(3);
   if (configEnd > blockBytes) {
-    throw new Error('the descriptors do not fit into the private data that the server sent');
+    throw new Error('the descriptors do not fit into the private data that the other side sent');
   }
   return {
     dataOffset: view.getUint16(0, true),

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The file that an example keeps its data in. From the given offset on it starts with a signature
-// of 17 bytes, as in librpma's examples; the data follow. The signature is made durable after the
-// data, so a file that carries it is valid however its making was interrupted. A file that does not
-// exist is made.
+// The file that an example keeps its data in. From the given offset on it starts with a signature,
+// as in librpma's examples, of 17 bytes if no other is given; the data follow. The signature is
+// made durable after the data, so a file that carries it is valid however its making was
+// interrupted. A file that does not exist is made.
 
 import { existsSync } from 'node:fs';
 import { PmemFile } from 'rpma';
 
-const signature = new TextEncoder().encode('RPMA_EXAMPLE_SIG\0');
+const usualSignature = new TextEncoder().encode('RPMA_EXAMPLE_SIG\0');
 const newFileBytes = 65_536;
 
-/** Where the data start when the used part of the file starts at its beginning. */
-export const signatureBytes: number = signature.length;
+/** Bytes of the usual signature: where the data start when the used part starts at 0. */
+export const signatureBytes: number = usualSignature.length;
 
 export interface ExampleFileOptions {
   /** Room that the data need, in bytes. */
   readonly dataBytes: number;
   /** Where the used part of the file starts. */
   readonly offset?: number;
+  /** What marks the data as valid, where it is not the usual signature. */
+  readonly signature?: Uint8Array;
   /** Writes the first data of a new file; without it they are zero. */
   readonly initialise?: (data: Uint8Array) => void;
 }
@@ -28,7 +30,12 @@ export async function openExampleFile(
   path: string,
   options: ExampleFileOptions,
 ): Promise<PmemFile> {
-  const { dataBytes, offset = 0, initialise = (data: Uint8Array) => data.fill(0) } = options;
+  const {
+    dataBytes,
+    offset = 0,
+    signature = usualSignature,
+    initialise = (data: Uint8Array) => data.fill(0),
+  } = options;
   const dataOffset = offset + signature.length;
   const neededBytes = dataOffset + dataBytes;
   const file = existsSync(path)

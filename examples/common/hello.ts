@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The greeting that examples 04 and 05 send. It has the layout of librpma's hello_t, 1028 bytes: an
+// The greeting that examples 03 to 05 move. It has the layout of librpma's hello_t, 1028 bytes: an
 // i32 with the language at 0, then 1024 bytes with a string that ends in a zero byte. It lies in
 // memory that is registered, so it is changed in place.
 

@@ -112,4 +112,12 @@ describe('an example refuses wrong arguments with status 2 and its usage', () =>
       assert.match(stderr, /^usage: server <address> <port>$/m);
     });
   }
+
+  test('client of example 03 with an offset that its private data have no room for', async () => {
+    const file = join(compiledRoot, 'examples', '03-read-to-persistent', 'client.js');
+    const args = ['127.0.0.1', '7204', 'client.pmem', '65515'];
+    const { code, stderr } = await new Program(file, args, compiledRoot).end();
+    assert.equal(code, 2);
+    assert.match(stderr, /^<pmem-offset> must be a whole number from 0 to 65514$/m);
+  });
 });

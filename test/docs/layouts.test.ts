@@ -5,7 +5,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PeerConfig, RemoteRegion } from 'rpma/descriptors';
-import { packCommonData, unpackCommonData } from '../../examples/common/common-data.js';
+import {
+  dataOffsetMax,
+  packCommonData,
+  unpackCommonData,
+} from '../../examples/common/common-data.js';
 import {
   helloBytes,
   helloText,
@@ -41,6 +45,12 @@ describe("librpma's 28 bytes of private data", () => {
     assert.equal(data.dataOffset, 0x0102);
     assert.equal(data.config?.directWriteToPmem, true);
     assert.equal(hexOf(data.region.toDescriptor()), regionHex);
+  });
+
+  test('with the largest offset, as a client of example 03 can send it', () => {
+    const block = packCommonData(dataOffsetMax, region.toDescriptor());
+    assert.equal(hexOf(block.subarray(0, 4)), `ffff${'15'}${'00'}`);
+    assert.equal(unpackCommonData(block).dataOffset, 0xffff);
   });
 
   test('padded, as it arrives over InfiniBand', () => {
