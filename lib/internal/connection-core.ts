@@ -398,7 +398,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     error: NativeError,
     privateData: Uint8Array,
   ): RpmaError {
-    const cause = rpmaFailureOf(error, `connection ${type}`, {
+    const unsupported = error.status === statusNumber.notSupported;
+    const cause = rpmaFailureOf(error, unsupported ? 'connect' : `connection ${type}`, {
       ...this.failureContext,
       scope: 'connection',
       ...(this.#reason === undefined ? {} : { cause: this.#reason }),

@@ -278,6 +278,9 @@ conform('plain peer as initiator', ({ provider, it }) => {
     assert.ok((reply.flags & setupFlags.rejected) !== 0);
     assert.ok(reply.word !== null);
     assert.deepEqual(reply.privateData, Uint8Array.of(4, 4));
+    // Our FIN waits for theirs: right behind the Reply it would make some peers lose the data.
+    await lastFor(100);
+    assert.equal(script.isEnded, false);
     script.socket.end();
     await script.ended();
   });
@@ -348,6 +351,30 @@ conform('plain peer as initiator', ({ provider, it }) => {
     connection.postSend({ length: 0 });
     const sent = await script.frame();
     assert.deepEqual([sent.opcode, sent.sequence], [opcodes.send, 1]);
+  });
+
+  it('that leaves without a frame was up: established, then closed', async (world) => {
+    const { script, connection } = await asTarget(world);
+    script.socket.end();
+    await withDeadline(connection.whenEstablished(), 'established');
+    const types = [];
+    for await (const event of connection.events) types.push(event.type);
+    assert.deepEqual(types, ['established', 'closed']);
+  });
+
+  it('requireNative is answered by a rejection, not by an accepting Reply', async (world) => {
+    const peer = await world.peer();
+    const endpoint = await peer.listen('127.0.0.1', 0);
+    const script = await ScriptedPeer.dial(world.test, endpoint.port);
+    script.write(encodeSetup(plainSetup('request')));
+    const connection = { requireNative: ['flush'] as const };
+    const request = await endpoint.take({ timeoutMs: 5000, connection });
+    assert.ok(request !== null);
+    const refused = assert.rejects(request.accept().whenEstablished(), withCode('NOT_SUPPORTED'));
+    assert.ok(((await script.setup()).flags & setupFlags.rejected) !== 0);
+    await withDeadline(refused, 'the refusal');
+    script.socket.end();
+    await script.ended();
   });
 
   it('its first frame ends the grace at once', async (world) => {

@@ -62,6 +62,14 @@ Status IncomingRequest::accept(std::vector<std::uint8_t> private_data) {
   }
   const provider::QueuePairConfig& config = queue_pair_->config();
   const SetupFrame asked = request();
+  if (config.require_native != 0 && !setup_is_offer(asked)) {
+    EndReason reason;
+    reason.cause = Status::failure(abi::Code::NotSupported,
+                                   "the other side lacks an operation that requireNative names");
+    queue_pair_->end(std::move(reason));
+    refuse({});
+    return Status::success();
+  }
   Negotiated negotiated;
   ReplyFields fields;
   fields.crc = config.crc == 2;
@@ -99,19 +107,22 @@ Status IncomingRequest::reject(std::vector<std::uint8_t> private_data) {
   if (private_data.size() > kApplicationDataBytesMax) {
     return Status::failure(abi::Code::OutOfRange, "private data is at most 251 bytes");
   }
+  refuse(private_data);
+  if (queue_pair_) {
+    queue_pair_->abort(Status::failure(abi::Code::Rejected, "the request was rejected here"));
+  }
+  return Status::success();
+}
+
+/** The rejecting Reply, and the socket's last moments. */
+void IncomingRequest::refuse(const std::vector<std::uint8_t>& private_data) {
   ReplyFields fields;
   fields.rejected = true;
   fields.private_data = std::as_bytes(std::span(private_data));
   std::vector<std::byte> frame(kSetupFrameBytesMax);
-  const std::size_t size = encode_reply(frame, request(), fields);
-  frame.resize(size);
+  frame.resize(encode_reply(frame, request(), fields));
   places_->connections.fetch_sub(1);
-  if (queue_pair_) {
-    queue_pair_->abort(Status::failure(abi::Code::Rejected, "the request was rejected here"));
-  }
-  // FIN only after the other side's: a FIN right behind the Reply makes some peers lose its data.
-  Linger::start(context_->progress, std::move(socket_), std::move(frame));
-  return Status::success();
+  Linger::start(context_->progress, std::move(socket_), std::move(frame), Linger::Fin::AfterTheirs);
 }
 
 }  // namespace rpma::iwarp

@@ -15,14 +15,17 @@
 namespace rpma::iwarp {
 
 void Linger::start(std::shared_ptr<ProgressThread> progress, Socket socket,
-                   std::vector<std::byte> last_words) {
-  auto linger = std::make_shared<Linger>(progress, std::move(socket), std::move(last_words));
+                   std::vector<std::byte> last_words, Fin fin) {
+  auto linger = std::make_shared<Linger>(progress, std::move(socket), std::move(last_words), fin);
   progress->post([linger] { linger->begin(); });
 }
 
 Linger::Linger(std::shared_ptr<ProgressThread> progress, Socket socket,
-               std::vector<std::byte> last_words)
-    : progress_(std::move(progress)), socket_(std::move(socket)), left_(std::move(last_words)) {}
+               std::vector<std::byte> last_words, Fin fin)
+    : progress_(std::move(progress)),
+      socket_(std::move(socket)),
+      left_(std::move(last_words)),
+      fin_(fin) {}
 
 void Linger::begin() {
   id_ = progress_->next_id();
@@ -45,7 +48,7 @@ bool Linger::write() {
     if (count < 0) break;  // the other side is gone: nobody is left to hear it
     written_ += static_cast<std::size_t>(count);
   }
-  static_cast<void>(::shutdown(socket_.fd(), SHUT_WR));
+  if (fin_ == Fin::AtOnce) static_cast<void>(::shutdown(socket_.fd(), SHUT_WR));
   return true;
 }
 

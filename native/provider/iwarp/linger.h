@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -16,10 +17,13 @@ namespace rpma::iwarp {
 
 class Linger final : public SocketHandler, public std::enable_shared_from_this<Linger> {
  public:
+  /** A Terminate is followed by FIN; a rejecting Reply by the other side's, which makes some peers
+   * lose what the Reply says when it is ours that comes first. */
+  enum class Fin : std::uint8_t { AtOnce, AfterTheirs };
   static void start(std::shared_ptr<ProgressThread> progress, Socket socket,
-                    std::vector<std::byte> last_words);
-  Linger(std::shared_ptr<ProgressThread> progress, Socket socket,
-         std::vector<std::byte> last_words);
+                    std::vector<std::byte> last_words, Fin fin);
+  Linger(std::shared_ptr<ProgressThread> progress, Socket socket, std::vector<std::byte> last_words,
+         Fin fin);
   void on_ready(std::uint32_t events) override;
 
  private:
@@ -30,6 +34,7 @@ class Linger final : public SocketHandler, public std::enable_shared_from_this<L
   const std::shared_ptr<ProgressThread> progress_;
   Socket socket_;
   std::vector<std::byte> left_;
+  const Fin fin_;
   std::size_t written_ = 0;
   std::uint64_t id_ = 0;
   ProgressThread::TimerId timer_ = 0;

@@ -44,6 +44,7 @@ class IncomingRequest final : public provider::IncomingRequest {
  private:
   SetupFrame request() const;
   Status send_reply(const ReplyFields& fields);
+  void refuse(const std::vector<std::uint8_t>& private_data);
 
   const core::LiveCount live_{core::counters().requests};
   const std::shared_ptr<DeviceContext> context_;

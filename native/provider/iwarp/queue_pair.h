@@ -155,7 +155,7 @@ class QueuePair final : public provider::QueuePair,
   void close_expired();
   void receiver_not_ready();
   void leftover_expired();
-  EndReason receive_failure() const;
+  EndReason receive_failure(Cause cause) const;
 
   const core::LiveCount live_{core::counters().queue_pairs};
   const std::shared_ptr<DeviceContext> context_;

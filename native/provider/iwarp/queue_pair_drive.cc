@@ -47,9 +47,7 @@ bool QueuePair::replay_parked() {
     const Verdict verdict = request_frame(parse.segment, fpdu);
     if (verdict.kind == Verdict::Kind::Stall) return true;
     if (verdict.kind == Verdict::Kind::Fail) {
-      EndReason reason = receive_failure();
-      reason.terminate = verdict.cause;
-      end(std::move(reason));
+      end(receive_failure(verdict.cause));
       return false;
     }
     const bool message = parse.segment.opcode == Opcode::kSend && parse.segment.last;
@@ -100,7 +98,13 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
         }
         break;
       }
-      EndReason reason = receive_failure();
+      // A plain client may connect and leave without a frame: for it the connection was up.
+      if (first_frame_due_ && receiver_.clean() && !negotiated_.offered &&
+          !negotiated_.peer_to_peer) {
+        first_frame_due_ = false;
+        become_established();
+      }
+      EndReason reason = receive_failure(Cause::kNone);
       if (receiver_.clean()) {
         reason = EndReason{};
         reason.event = abi::ConnectionEvent::Closed;
@@ -111,9 +115,7 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
       return;
     }
     case Receiver::Outcome::Failed: {
-      EndReason reason = receive_failure();
-      reason.terminate = receiver_.cause();
-      end(std::move(reason));
+      end(receive_failure(receiver_.cause()));
       return;
     }
   }

@@ -14,6 +14,7 @@
 #include "provider/iwarp/extension.h"
 #include "provider/iwarp/linger.h"
 #include "provider/iwarp/queue_pair.h"
+#include "provider/iwarp/rdmap.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -157,16 +158,17 @@ void QueuePair::on_end(std::function<void()> hook) {
   hook();
 }
 
-EndReason QueuePair::receive_failure() const {
+/** TCP failed, or the other side broke the protocol, which it is told by `cause`. */
+EndReason QueuePair::receive_failure(Cause cause) const {
   EndReason reason;
+  reason.terminate = cause;
   reason.cause = lost(receiver_.error(), receiver_.error() != 0 ? "recv" : nullptr);
   if (receiver_.error() != 0) {
     reason.status = abi::CompletionStatus::Retry;
   } else {
-    // The other side broke the protocol: our own operations are not at fault, the oldest carries
-    // it.
+    // Our own operations are not at fault; the oldest carries it all the same.
     reason.status = abi::CompletionStatus::Provider;
-    reason.cause.detail = "the other side sent what the protocol forbids";
+    if (cause != Cause::kNone) reason.cause.detail = cause_name(cause);
   }
   return reason;
 }
@@ -222,7 +224,8 @@ void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> l
     socket = std::move(socket_);
   }
   if (!last_words.empty()) {
-    Linger::start(context_->progress, std::move(socket), std::move(last_words));
+    Linger::start(context_->progress, std::move(socket), std::move(last_words),
+                  Linger::Fin::AtOnce);
   } else if (reason.reset) {
     const linger abortive{1, 0};
     static_cast<void>(
