@@ -7,7 +7,7 @@ import { setUp } from '../setup/index.mjs';
 import { runNodeTests, testFiles } from '../testing/node-tests.mjs';
 import { printSummary } from '../testing/results.mjs';
 
-const kinds = ['unit', 'types', 'conformance', 'lifetime', 'fault', 'package', 'docs'];
+const kinds = ['unit', 'types', 'conformance', 'lifetime', 'fault', 'interop', 'package', 'docs'];
 
 export async function run([pattern = '']) {
   const tidyFiles = testFiles(['tidy'], pattern);
