@@ -149,6 +149,8 @@ void Environment::close_everything() {
   for (const std::shared_ptr<Object>& object : handles_->all()) {
     if (object->kind == abi::ObjectKind::Peer) close_peer(static_cast<PeerObject*>(object.get()));
   }
+  // Released one by one: a slot that stayed queued would swallow what its next owner is told.
+  while (pending_at_ < pending_.size()) ReadyList::release(pending_[pending_at_++]);
   pending_.clear();
   pending_at_ = 0;
   for (const std::shared_ptr<Object>& object : handles_->all()) {

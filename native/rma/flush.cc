@@ -14,6 +14,10 @@ constexpr std::uint64_t kFlushReadBytes = 8;
 
 }  // namespace
 
+FlushStrategy::~FlushStrategy() {
+  if (scratch_) device_->deregister(scratch_, [] {});
+}
+
 void FlushStrategy::choose(provider::QueuePair& queue_pair) {
   const provider::Capabilities capabilities = queue_pair.capabilities();
   native_flush_ = capabilities.native_flush;
@@ -60,6 +64,7 @@ Status FlushStrategy::emulate_flush(provider::WorkRequest& request, provider::De
     Result<std::shared_ptr<memory::Region>> region = device.register_memory(std::move(options));
     if (!region.ok()) return region.status();
     scratch_ = std::move(region).value();
+    device_ = &device;
   }
   request.carrier = abi::Operation::Read;
   request.length = std::min(request.length, kFlushReadBytes);

@@ -17,6 +17,10 @@ using core::Status;
 
 class FlushStrategy {
  public:
+  FlushStrategy() = default;
+  ~FlushStrategy();
+  FlushStrategy(const FlushStrategy&) = delete;
+  FlushStrategy& operator=(const FlushStrategy&) = delete;
   /** Turns a flush or atomic write into what carries it out, or refuses it. */
   Status prepare(provider::WorkRequest& request, provider::QueuePair& queue_pair,
                  provider::Device& device);
@@ -30,6 +34,7 @@ class FlushStrategy {
   bool native_flush_ = false;
   bool native_atomic_write_ = false;
   std::atomic<bool> vouched_{false};
+  provider::Device* device_ = nullptr;  // outlives us: our connection holds its peer
   std::shared_ptr<memory::Region>
       scratch_;  // 8 bytes no one reads; made at the first emulated flush
 };

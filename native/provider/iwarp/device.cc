@@ -3,6 +3,8 @@
 // See device.h.
 #include "provider/iwarp/device.h"
 
+#include <map>
+
 #include "core/clock.h"
 #include "memory/guarded_copy.h"
 #include "provider/iwarp/completion_queue.h"
@@ -11,6 +13,34 @@
 
 namespace rpma::iwarp {
 namespace {
+
+using Progress = std::map<std::uint32_t, std::uint64_t>;  // bytes sent, by queue pair
+
+/**
+ * An answer holds its region as long as the other side does not read. Looks once a second at what
+ * is held up, and ends the connections whose other side took nothing since the last look.
+ */
+void watch_answers(const std::shared_ptr<DeviceContext>& context,
+                   const std::shared_ptr<memory::Region>& region, const Progress& before) {
+  Progress now;
+  for (const std::shared_ptr<QueuePair>& queue_pair : context->queue_pairs()) {
+    std::uint64_t sent = 0;
+    if (!queue_pair->holds_up(region.get(), &sent)) continue;
+    const auto last = before.find(queue_pair->number());
+    if (last != before.end() && last->second == sent) {
+      queue_pair->end_untaken();
+    } else {
+      now[queue_pair->number()] = sent;
+    }
+  }
+  context->progress->add_timer(
+      core::now_ns() + abi::kRevokeGraceMs * core::kNanosecondsPerMillisecond,
+      [weak_context = std::weak_ptr(context), weak = std::weak_ptr(region), now] {
+        const std::shared_ptr<memory::Region> held = weak.lock();
+        const std::shared_ptr<DeviceContext> device = weak_context.lock();
+        if (held && device && held->users() > 0) watch_answers(device, held, now);
+      });
+}
 
 Status closed() { return Status::failure(abi::Code::Closed, "the peer is closed"); }
 
@@ -50,18 +80,7 @@ core::Result<std::shared_ptr<memory::Region>> Device::register_memory(
 void Device::deregister(const std::shared_ptr<memory::Region>& region,
                         std::function<void()> quiet) {
   region->revoke(std::move(quiet));
-  if (region->users() == 0) return;
-  // An answer may hold it as long as the other side does not read: that side gets a bounded time.
-  context_->progress->add_timer(
-      core::now_ns() + abi::kRevokeGraceMs * core::kNanosecondsPerMillisecond,
-      [context = std::weak_ptr(context_), weak = std::weak_ptr(region)] {
-        const std::shared_ptr<memory::Region> held = weak.lock();
-        const std::shared_ptr<DeviceContext> device = context.lock();
-        if (!held || !device || held->users() == 0) return;
-        for (const std::shared_ptr<QueuePair>& queue_pair : device->queue_pairs()) {
-          queue_pair->end_if_answering(held.get());
-        }
-      });
+  if (region->users() > 0) watch_answers(context_, region, {});
 }
 
 core::Result<std::shared_ptr<provider::CompletionQueue>> Device::create_completion_queue(

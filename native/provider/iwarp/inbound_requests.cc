@@ -70,24 +70,30 @@ void InboundRequests::submit_next_range(InboundRequest& request) {
   if (range.target->runs_inline()) {
     // Processor instructions: in slices on the progress thread, which serves others in between.
     progress_->post([self, sequence, range] {
-      self->slice(sequence, memory::PersistSlices(range.target, range.offset, range.length));
+      self->slice(sequence, memory::PersistSlices(range.target, range.offset, range.length),
+                  range.use);
     });
     return;
   }
-  const core::Status status =
-      persist_->submit(range.target, range.offset, range.length,
-                       [self, sequence](core::Status done) { self->persisted(sequence, done); });
+  const core::Status status = persist_->submit(
+      range.target, range.offset, range.length,
+      [self, sequence, use = range.use](core::Status done) { self->persisted(sequence, done); });
   if (!status.ok()) {
     // Answered from a task, because the lock is held here.
     progress_->post([self, sequence, status] { self->persisted(sequence, status); });
   }
 }
 
-void InboundRequests::slice(std::uint64_t sequence, memory::PersistSlices slices) {
+void InboundRequests::slice(std::uint64_t sequence, memory::PersistSlices slices,
+                            std::shared_ptr<memory::RegionUse> use) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (cleared_) return;  // nobody waits for the rest
+  }
   const core::Status status = slices.finished() ? core::Status::success() : slices.step();
   if (!status.ok() || slices.finished()) return persisted(sequence, status);
   const std::shared_ptr<InboundRequests> self = shared_from_this();
-  progress_->post([self, sequence, slices] { self->slice(sequence, slices); });
+  progress_->post([self, sequence, slices, use] { self->slice(sequence, slices, use); });
 }
 
 void InboundRequests::persisted(std::uint64_t sequence, const core::Status& status) {

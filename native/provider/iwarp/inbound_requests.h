@@ -29,6 +29,7 @@ struct PersistRange {
   std::shared_ptr<memory::PersistTarget> target;
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+  std::shared_ptr<memory::RegionUse> use;  // while it is persisted no region goes
 };
 
 struct InboundRequest {
@@ -86,7 +87,8 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   bool execute(InboundRequest& request);
   bool start_persist(InboundRequest& request);
   void submit_next_range(InboundRequest& request);
-  void slice(std::uint64_t sequence, memory::PersistSlices slices);
+  void slice(std::uint64_t sequence, memory::PersistSlices slices,
+             std::shared_ptr<memory::RegionUse> use);
   void persisted(std::uint64_t sequence, const core::Status& status);
   InboundRequest& slot(std::uint64_t sequence) { return slots_[sequence % slots_.size()]; }
 

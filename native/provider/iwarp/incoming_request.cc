@@ -62,6 +62,10 @@ Status IncomingRequest::accept(std::vector<std::uint8_t> private_data) {
   }
   const provider::QueuePairConfig& config = queue_pair_->config();
   const SetupFrame asked = request();
+  if (queue_pair_->ending()) {
+    refuse({});
+    return Status::success();
+  }
   if (config.require_native != 0 && !setup_is_offer(asked)) {
     EndReason reason;
     reason.cause = Status::failure(abi::Code::NotSupported,

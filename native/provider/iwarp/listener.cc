@@ -53,7 +53,7 @@ std::shared_ptr<provider::IncomingRequest> Listener::next() {
     if (requests_.empty()) return nullptr;
     request = std::move(requests_.front());
     requests_.pop_front();
-    again = !watched_ && socket_.open() && requests_.size() + 1 == limits_.unfetched_requests;
+    again = !watched_ && socket_.open() && requests_.size() < limits_.unfetched_requests;
   }
   if (again) {
     context_->progress->post([self = shared_from_this()] { self->listen_again(); });
@@ -105,7 +105,7 @@ void Listener::on_ready(std::uint32_t) {
       // Out of descriptors or memory: the pending connection stays in the backlog; try later.
       if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
         core::count(core::counters().accept_pauses);
-        pause(abi::kAcceptPauseMs);
+        pause();
         return;
       }
       continue;  // one connection died in the backlog; the next may live
@@ -183,36 +183,44 @@ void Listener::request_complete(const std::shared_ptr<PendingSetup>& setup,
     return;
   }
   provider::NotifyTarget target;
-  bool full = false;
   {
     const std::lock_guard lock(mutex_);
     if (!socket_.open()) return;  // closed meanwhile: dropping the request rejects it
     requests_.push_back(std::move(request));
-    full = requests_.size() >= limits_.unfetched_requests;
+    // Within the lock: a fetch right after it must find that we stopped.
+    if (requests_.size() >= limits_.unfetched_requests) stop_watching();
     target = target_;
   }
-  if (full) pause(0);
   target.notify();
 }
 
-/** Stops accepting: for a time, or until a request is fetched when it is 0. */
-void Listener::pause(std::uint64_t milliseconds) {
+/** Out of the epoll set; the lock is held. */
+void Listener::stop_watching() {
+  if (!watched_ || !socket_.open()) return;
+  watched_ = false;
+  context_->progress->suspend(socket_.fd());
+}
+
+/** Stops accepting for a time. */
+void Listener::pause() {
   {
     const std::lock_guard lock(mutex_);
-    if (!watched_ || !socket_.open()) return;
-    watched_ = false;
-    context_->progress->suspend(socket_.fd());
+    stop_watching();
   }
-  if (milliseconds == 0) return;
-  context_->progress->add_timer(core::now_ns() + milliseconds * kUnit, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->listen_again();
-  });
+  context_->progress->add_timer(core::now_ns() + abi::kAcceptPauseMs * kUnit,
+                                [weak = weak_from_this()] {
+                                  if (const auto self = weak.lock()) self->listen_again();
+                                });
 }
 
 void Listener::listen_again() {
-  const std::lock_guard lock(mutex_);
-  if (watched_ || !socket_.open() || requests_.size() >= limits_.unfetched_requests) return;
-  watched_ = context_->progress->resume(id_, socket_.fd(), EPOLLIN).ok();
+  {
+    const std::lock_guard lock(mutex_);
+    if (watched_ || !socket_.open() || requests_.size() >= limits_.unfetched_requests) return;
+    watched_ = context_->progress->resume(id_, socket_.fd(), EPOLLIN).ok();
+    if (watched_) return;
+  }
+  pause();  // and try again
 }
 
 // ---- PendingSetup ------------------------------------------------------------------------------

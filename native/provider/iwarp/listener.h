@@ -97,7 +97,8 @@ class Listener final : public provider::Listener,
   void accept_one(Socket socket, const provider::Address& remote);
   bool admit(const provider::Address& remote);
   void request_complete(const std::shared_ptr<PendingSetup>& setup, const SetupFrame& frame);
-  void pause(std::uint64_t milliseconds);
+  void stop_watching();
+  void pause();
   void listen_again();
 
   const core::LiveCount live_{core::counters().listeners};

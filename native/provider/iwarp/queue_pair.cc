@@ -3,6 +3,9 @@
 // See queue_pair.h. What the program calls: posting, state, events.
 #include "provider/iwarp/queue_pair.h"
 
+#include <algorithm>
+#include <bit>
+
 #include "provider/iwarp/connector.h"
 #include "provider/iwarp/extension.h"
 
@@ -34,6 +37,9 @@ std::uint16_t offered_capabilities(const provider::QueuePairConfig& config) {
 std::shared_ptr<QueuePair> QueuePair::create(std::shared_ptr<DeviceContext> context,
                                              const provider::QueuePairConfig& config) {
   auto queue_pair = std::make_shared<QueuePair>(std::move(context), config);
+  queue_pair->inbound_ = std::make_shared<InboundRequests>(
+      std::max(1U, std::bit_ceil(config.inbound_reads)), queue_pair, queue_pair->context_->progress,
+      queue_pair->context_->persist);
   const std::uint32_t sends = config.send_queue_size;
   const std::uint32_t receives = config.receive_queue_size;
   if (queue_pair->send_completions_ == queue_pair->receive_completions_) {
@@ -62,7 +68,8 @@ QueuePair::QueuePair(std::shared_ptr<DeviceContext> context,
       transmitter_(context_->buffers, sends_) {}
 
 QueuePair::~QueuePair() {
-  // Dropped without an end, as a request that was never used: nobody is left to be told.
+  // Dropped without an end, as a request that was never used: only its receives have an outcome.
+  receives_.flush();
   send_completions_->detach(this);
   receive_completions_->detach(this);
 }

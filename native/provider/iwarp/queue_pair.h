@@ -55,6 +55,13 @@ struct EndReason {
   std::vector<std::uint8_t> private_data;
 };
 
+/** Bytes of a region, counted from the start of its persist target. */
+struct DirtyRange {
+  std::weak_ptr<memory::Region> region;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+
 class QueuePair final : public provider::QueuePair,
                         public SocketHandler,
                         public FrameSink,
@@ -95,8 +102,11 @@ class QueuePair final : public provider::QueuePair,
   void end(EndReason reason);
   /** Runs once on the progress thread when it has ended, at once when it has already. */
   void on_end(std::function<void()> hook);
-  /** Ends it when an answer that it owes uses the region: the other side had its time. */
-  void end_if_answering(const memory::Region* region);
+  /** Whether TCP holds up an answer that uses the region; *sent tells how far sending has come. */
+  bool holds_up(const memory::Region* region, std::uint64_t* sent) const;
+  /** The other side did not take an answer from a region that was closed. */
+  void end_untaken();
+  [[nodiscard]] bool ending() const { return ending_.load(); }
 
   // SocketHandler
   void on_ready(std::uint32_t events) override;
@@ -116,6 +126,9 @@ class QueuePair final : public provider::QueuePair,
   // queue_pair_drive.cc
   void serve();
   void serve_locked();
+  bool hung_up() const;
+  void end_hung_up();
+  void leave_sets();
   void pump(std::uint64_t budget_bytes);
   void update_interest();
   std::uint32_t interest() const;
@@ -140,6 +153,7 @@ class QueuePair final : public provider::QueuePair,
   memory::RegionAccess write_target(const Segment& segment);
   void note_dirty(const std::shared_ptr<memory::Region>& region, std::uint64_t address,
                   std::uint64_t length);
+  void take_dirty(InboundRequest& request);
   void settle_response(const Segment& segment, SendSlot* slot);
 
   // queue_pair_end.cc
@@ -167,7 +181,7 @@ class QueuePair final : public provider::QueuePair,
   const std::shared_ptr<Credits> credits_;
   SendQueue sends_;
   ReceiveQueue receives_;
-  std::shared_ptr<InboundRequests> inbound_;  // made by adopt()
+  std::shared_ptr<InboundRequests> inbound_;  // made by create()
   std::atomic<abi::ConnectionState> state_{abi::ConnectionState::Connecting};
   std::atomic<bool> ending_{false};  // a reason is recorded
 
@@ -183,8 +197,10 @@ class QueuePair final : public provider::QueuePair,
   std::size_t parked_bytes_ = 0;
   std::size_t parked_messages_ = 0;
   std::atomic<bool> has_parked_{false};
-  bool leftover_ = false;  // FIN came while messages were parked
-  std::vector<std::pair<std::shared_ptr<memory::Region>, PersistRange>> dirty_;
+  std::atomic<bool> send_due_{false};  // serving made something to send
+  std::atomic<bool> leftover_{false};  // FIN came while messages were parked
+  std::atomic<std::uint64_t> parked_until_ns_{0};
+  std::vector<DirtyRange> dirty_;  // what a plain peer wrote and no Read has flushed
   std::vector<std::uint8_t> established_data_;
 
   // Send side, under send_mutex_.

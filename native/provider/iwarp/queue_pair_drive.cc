@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // See queue_pair.h. Who drives the connection, when it sends, and what its socket is watched for.
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include "core/clock.h"
-#include "core/log.h"
 #include "provider/iwarp/queue_pair.h"
 
 namespace rpma::iwarp {
@@ -19,22 +19,29 @@ void QueuePair::serve() {
     serve_locked();
     serve_mutex_.unlock();
   }
+  // An answer became ready, or an answer of theirs made room for a request of ours.
+  if (send_due_.exchange(false)) pump(abi::kInlineSendBytes);
 }
 
 void QueuePair::serve_locked() {
   if (ending_.load() || state_.load() == abi::ConnectionState::Closed || !socket_.open()) return;
-  if (!replay_parked()) return;
-  if (leftover_) {
+  if (!parked_.empty()) {
+    if (!replay_parked()) return;
+    if (inbound_->advance()) send_due_.store(true);
+  }
+  if (leftover_.load()) {
     if (parked_.empty()) after_receive(Receiver::Outcome::Ended);
     return;
   }
   // Set again by the next frame that finds no receive.
   const bool waited = parked_.empty() && has_parked_.exchange(false);
+  const std::uint64_t before = receiver_.frames();
   const Receiver::Outcome outcome =
       receiver_.run(socket_.fd(), abi::kDriveFrames, abi::kDriveBytes);
   if (waited) restart_parked_timer();
   after_receive(outcome);
-  if (inbound_ && !ending_.load()) inbound_->advance();
+  if (!ending_.load()) inbound_->advance();
+  if (receiver_.frames() != before) send_due_.store(true);
 }
 
 /** Gives parked frames a second chance; false when the connection ends by one of them. */
@@ -42,9 +49,10 @@ bool QueuePair::replay_parked() {
   while (!parked_.empty()) {
     const std::vector<std::byte>& fpdu = parked_.front();
     // It passed every check when it came in; only its place in memory was missing.
-    const SegmentParse parse =
-        parse_segment(fpdu, agreed_.load() != 0 ? kExtendedOpcodes : kPlainOpcodes);
-    const Verdict verdict = request_frame(parse.segment, fpdu);
+    const SegmentParse parse = parse_segment(fpdu, extension_ ? kExtendedOpcodes : kPlainOpcodes);
+    const Verdict verdict = parse.state == ParseState::kComplete
+                                ? request_frame(parse.segment, fpdu)
+                                : Verdict::fail(Cause::kDdpLocal);
     if (verdict.kind == Verdict::Kind::Stall) return true;
     if (verdict.kind == Verdict::Kind::Fail) {
       end(receive_failure(verdict.cause));
@@ -66,10 +74,10 @@ bool QueuePair::replay_parked() {
 void QueuePair::restart_parked_timer() {
   if (config_.receiver_not_ready_timeout_ms < 0) return;
   cancel_timer(&parked_timer_);
-  if (has_parked_.load()) {
-    arm_timer(&parked_timer_, static_cast<std::uint64_t>(config_.receiver_not_ready_timeout_ms),
-              &QueuePair::receiver_not_ready);
-  }
+  if (!has_parked_.load()) return;
+  const auto delay_ms = static_cast<std::uint64_t>(config_.receiver_not_ready_timeout_ms);
+  parked_until_ns_.store(core::now_ns() + delay_ms * kUnit);
+  arm_timer(&parked_timer_, delay_ms, &QueuePair::receiver_not_ready);
 }
 
 void QueuePair::after_receive(Receiver::Outcome outcome) {
@@ -92,8 +100,8 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
       if (!parked_.empty()) {
         // The sender left, but what it said before still waits for receives: a bounded time.
         stalled = true;
-        if (!leftover_) {
-          leftover_ = true;
+        if (!leftover_.exchange(true)) {
+          leave_sets();
           arm_timer(&close_timer_, config_.close_timeout_ms, &QueuePair::leftover_expired);
         }
         break;
@@ -124,15 +132,30 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
 
 void QueuePair::on_ready(std::uint32_t events) {
   if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 || events == 0) serve();
-  // A hang-up is noticed even while nothing is read.
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && stalled_.load()) {
-    EndReason reason;
-    reason.cause = lost(connect_outcome(socket_.fd()), "recv");
-    reason.status = abi::CompletionStatus::Retry;
-    end(std::move(reason));
-    return;
-  }
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && stalled_.load()) return end_hung_up();
   pump(abi::kDriveBytes);
+}
+
+/** A hang-up is noticed even while nothing is read. */
+bool QueuePair::hung_up() const {
+  pollfd look{socket_.fd(), 0, 0};
+  return ::poll(&look, 1, 0) > 0 && (look.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+void QueuePair::end_hung_up() {
+  if (leftover_.load()) return;  // its FIN is known: what it said waits its time for receives
+  EndReason reason;
+  reason.cause = lost(connect_outcome(socket_.fd()), "recv");
+  reason.status = abi::CompletionStatus::Retry;
+  end(std::move(reason));
+}
+
+/** No set watches the socket any more: it would only tell of the hang-up, again and again. */
+void QueuePair::leave_sets() {
+  const std::lock_guard lock(driver_mutex_);
+  const int driver = driver_.exchange(kProgress);
+  if (driver >= 0) static_cast<void>(::epoll_ctl(driver, EPOLL_CTL_DEL, socket_.fd(), nullptr));
+  if (driver == kProgress) context_->progress->suspend(socket_.fd());
 }
 
 /** A spinning progress thread looks by itself; it goes on while frames come. */
@@ -160,8 +183,15 @@ void QueuePair::pump(std::uint64_t budget_bytes) {
         const Transmitter::Failure& failure = transmitter_.failure();
         EndReason reason;
         reason.status = abi::CompletionStatus::Retry;
-        reason.cause = lost(failure.error, failure.error != 0 ? "sendmsg" : nullptr);
-        if (failure.local) {
+        const bool by_tcp = failure.error != 0 && !failure.persist;
+        reason.cause = lost(failure.error, by_tcp ? "sendmsg" : nullptr);
+        if (failure.persist || failure.defect) {
+          reason.status = abi::CompletionStatus::Provider;
+          reason.terminate = Cause::kRdmapLocal;
+          reason.cause.detail = failure.persist
+                                    ? "what the other side wrote could not be persisted"
+                                    : "a frame that must not be sent (please report it)";
+        } else if (failure.local) {
           reason.status = abi::CompletionStatus::LocalProtection;
           reason.terminate = Cause::kRdmapLocal;
           reason.cause.detail = "the source memory is gone (a truncated file?)";
@@ -191,7 +221,7 @@ std::uint32_t QueuePair::interest() const {
 void QueuePair::update_interest() {
   const std::lock_guard lock(driver_mutex_);
   const std::uint32_t wanted = interest();
-  if (!socket_.open() || wanted == applied_interest_) return;
+  if (!socket_.open() || leftover_.load() || wanted == applied_interest_) return;
   applied_interest_ = wanted;
   const int driver = driver_.load();
   if (driver == kProgress) {
@@ -211,7 +241,7 @@ void QueuePair::take_over(int epoll_fd) {
   if (now != abi::ConnectionState::Established && now != abi::ConnectionState::Closing) return;
   const std::lock_guard lock(driver_mutex_);
   const int before = driver_.load();
-  if (!socket_.open() || ending_.load() || before == epoll_fd) return;
+  if (!socket_.open() || ending_.load() || leftover_.load() || before == epoll_fd) return;
   const std::uint32_t wanted = interest();
   if (epoll_fd >= 0) {
     epoll_event event{};
@@ -243,19 +273,18 @@ bool QueuePair::take_back(std::uint64_t now_ns) {
       static_cast<void>(::epoll_ctl(driver, EPOLL_CTL_DEL, socket_.fd(), nullptr));
     }
     applied_interest_ = interest();
-    driver_.store(kProgress, std::memory_order_release);
     const Status status = context_->progress->resume(id_, socket_.fd(), applied_interest_);
-    if (!status.ok()) core::log(core::LogLevel::Warning, "take back: errno %d", status.sys_errno);
+    // Should it not fit into our set now, it stays lent to nobody, and this is tried again.
+    driver_.store(status.ok() ? kProgress : -1, std::memory_order_release);
+    return status.ok();
   }
-  // A polled connection that wanted to send more was pumped by its poller: readiness takes over
-  // now.
-  return true;
 }
 
 void QueuePair::drive() {
   if (driver_.load(std::memory_order_acquire) == kProgress) return;
   last_drive_ns_.store(core::now_ns(), std::memory_order_relaxed);
   serve();
+  if (stalled_.load() && hung_up()) return end_hung_up();
   pump(abi::kDriveBytes);
 }
 
@@ -275,6 +304,8 @@ void QueuePair::watch_peer() {
 /** On the progress thread, eight times a bound: dead is who sent no segment for the whole of it. */
 void QueuePair::check_peer() {
   if (ending_.load() || !socket_.open()) return;
+  // Before looking: bytes sent while we look start the watch anew.
+  peer_watched_.store(false);
   const TcpHealth health = tcp_health(socket_.fd());
   const std::uint64_t now = core::now_ns();
   if (health.known && health.waiting) {
@@ -293,7 +324,6 @@ void QueuePair::check_peer() {
   } else {
     waiting_since_ns_ = 0;
   }
-  peer_watched_.store(false);
   if (waiting_since_ns_ != 0 || !sends_.empty() || wants_write_.load()) watch_peer();
 }
 

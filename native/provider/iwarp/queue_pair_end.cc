@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "core/clock.h"
 #include "core/random.h"
@@ -49,9 +48,6 @@ void QueuePair::adopt(Socket socket, const Negotiated& negotiated, std::span<con
   }
   negotiated_ = negotiated;
   established_data_ = std::move(private_data);
-  inbound_ =
-      std::make_shared<InboundRequests>(std::max(1U, std::bit_ceil(negotiated.inbound_reads)),
-                                        weak_from_this(), context_->progress, context_->persist);
   receiver_.configure(negotiated.crc, kPlainOpcodes);
   transmitter_.configure(negotiated.crc, kFrameBytesMin, inbound_.get());
   receiver_.prime(early);
@@ -194,7 +190,7 @@ void QueuePair::teardown() {
       last_words.insert(last_words.end(), terminate.begin(), terminate.end());
     }
     release_socket(reason, std::move(last_words));
-    if (inbound_) inbound_->clear();
+    inbound_->clear();
     sends_.fail_all(reason.status, reason.cause.sys_errno);
     receives_.flush();
     parked_.clear();
@@ -268,7 +264,8 @@ void QueuePair::leftover_expired() {
 }
 
 void QueuePair::receiver_not_ready() {
-  if (!has_parked_.load()) return;
+  // The timer may have fired just as its message was taken.
+  if (!has_parked_.load() || core::now_ns() < parked_until_ns_.load()) return;
   EndReason reason;
   reason.cause = Status::failure(abi::Code::ConnectionLost,
                                  "a message found no receive for receiverNotReadyTimeoutMs");
@@ -276,8 +273,12 @@ void QueuePair::receiver_not_ready() {
   end(std::move(reason));
 }
 
-void QueuePair::end_if_answering(const memory::Region* region) {
-  if (!inbound_ || !inbound_->uses(region)) return;
+bool QueuePair::holds_up(const memory::Region* region, std::uint64_t* sent) const {
+  *sent = transmitter_.bytes_sent();
+  return wants_write_.load() && inbound_->uses(region);
+}
+
+void QueuePair::end_untaken() {
   EndReason reason;
   reason.cause = Status::failure(abi::Code::ConnectionLost,
                                  "a region was closed and the other side did not take its answer");

@@ -193,14 +193,28 @@ void QueuePair::note_dirty(const std::shared_ptr<memory::Region>& region, std::u
                            std::uint64_t length) {
   if (extension_ || !context_->direct_write_to_pmem || !region->persist_target()) return;
   const std::uint64_t begin = region->persist_offset() + region->offset_of(address);
-  for (auto& [known, range] : dirty_) {
-    if (known != region) continue;
-    const std::uint64_t end = std::max(range.offset + range.length, begin + length);
-    range.offset = std::min(range.offset, begin);
-    range.length = end - range.offset;
+  for (DirtyRange& known : dirty_) {
+    if (known.region.lock() != region) continue;
+    const std::uint64_t end = std::max(known.offset + known.length, begin + length);
+    known.offset = std::min(known.offset, begin);
+    known.length = end - known.offset;
     return;
   }
-  dirty_.emplace_back(region, PersistRange{region->persist_target(), begin, length});
+  std::erase_if(dirty_, [](const DirtyRange& known) { return known.region.expired(); });
+  dirty_.push_back({region, begin, length});
+}
+
+/** The Read waits until all of it is persisted; a region that was closed meanwhile is no concern.
+ */
+void QueuePair::take_dirty(InboundRequest& request) {
+  for (const DirtyRange& dirty : std::exchange(dirty_, {})) {
+    const std::shared_ptr<memory::Region> region = dirty.region.lock();
+    if (!region) continue;
+    memory::RegionUse use = region->acquire();
+    if (!use) continue;
+    request.persist.push_back({region->persist_target(), dirty.offset, dirty.length,
+                               std::make_shared<memory::RegionUse>(std::move(use))});
+  }
 }
 
 DirectTarget QueuePair::direct_target(const Segment& segment) {
@@ -267,6 +281,10 @@ Verdict QueuePair::read_request(const Segment& segment, std::span<const std::byt
   request.length = read->length_bytes;
   // The source of an empty Read must not be checked (RFC 5040).
   if (request.length > 0) {
+    // Where the other side wants it is its own affair, but the answer's offsets must not wrap.
+    if (request.sink_offset + (request.length - 1) < request.sink_offset) {
+      return Verdict::fail(Cause::kRemoteWrap);
+    }
     const std::shared_ptr<memory::Region> region = context_->regions.find(read->source_stag);
     if (!region) return Verdict::fail(Cause::kRemoteInvalidStag);
     const memory::AccessError error =
@@ -279,8 +297,7 @@ Verdict QueuePair::read_request(const Segment& segment, std::span<const std::byt
     if (!request.use) return Verdict::fail(Cause::kRemoteInvalidStag);
     request.data = region->at(read->source_offset);
   }
-  for (auto& [region, range] : dirty_) request.persist.push_back(range);
-  dirty_.clear();
+  take_dirty(request);
   if (!inbound_->push(std::move(request))) return Verdict::fail(Cause::kUntaggedNoBuffer);
   return Verdict::taken();
 }
@@ -317,9 +334,11 @@ Verdict QueuePair::extension_request(const Segment& segment, std::span<const std
     const std::shared_ptr<memory::Region>& region = access.use.region();
     request.durability = region->persist_target()->durability();
     if (request.length > 0) {
+      // A use of its own: the persist may outlive the connection, and must not outlive the region.
       request.persist.push_back({region->persist_target(),
                                  region->persist_offset() + region->offset_of(asked.tagged_offset),
-                                 request.length});
+                                 request.length,
+                                 std::make_shared<memory::RegionUse>(region->acquire())});
     }
   }
   request.data = access.data;

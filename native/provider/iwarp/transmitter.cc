@@ -49,7 +49,7 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
   for (;;) {
     while (count_ < kWindow && has_room() && build()) {
     }
-    if (failure_.local) return Outcome::Failed;
+    if (broken()) return Outcome::Failed;
     if (count_ == 0) {
       if (stage_) pool_.give_back(std::move(stage_));
       return Outcome::Idle;
@@ -88,6 +88,7 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
       return Outcome::Failed;
     }
     sent += static_cast<std::uint64_t>(written);
+    bytes_sent_.fetch_add(static_cast<std::uint64_t>(written), std::memory_order_relaxed);
     consume(static_cast<std::size_t>(written));
     if (failure_.answer) return Outcome::Failed;
   }
@@ -162,12 +163,13 @@ bool Transmitter::has_room() {
 
 /** Builds the next frame into the window; false when there is nothing (or the source is gone). */
 bool Transmitter::build() {
-  if (failure_.local) return false;
+  if (broken()) return false;
   if (current_.kind == Kind::None && !choose()) return false;
   Frame& out = frame(count_);
   out.owner = current_.kind;
   out.sequence = current_.slot != nullptr ? current_.slot->sequence : 0;
   const bool built = current_.kind == Kind::Send ? build_send(out) : build_answer(out);
+  if (!built && broken()) return false;
   if (!built) {
     // The source is a file mapping that was cut short: nobody shall use it any more.
     if (current_.slot != nullptr && current_.slot->use) current_.slot->use->poison();
@@ -268,7 +270,11 @@ bool Transmitter::build_answer(Frame& out) {
 bool Transmitter::build_read_response(Frame& out) {
   const InboundRequest& request = *current_.answer;
   // A persist that failed before a plain peer's Read: there is no answer that could say so.
-  if (request.status != abi::ExtensionStatus::Success) return false;
+  if (request.status != abi::ExtensionStatus::Success) {
+    failure_.persist = true;
+    failure_.error = request.error;
+    return false;
+  }
   const std::uint64_t left = request.length - current_.offset;
   const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left, tagged_max_));
   TaggedHeader header;
@@ -289,7 +295,10 @@ bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes
   const bool guarded = source != nullptr && source->guarded();
   out.source = guarded && !crc_ ? source : nullptr;
   const std::size_t header = out.head_bytes;
-  RPMA_ASSERT(header > 0);
+  if (header == 0) {
+    failure_.defect = true;  // the encoder refused it; the process must not pay for it
+    return false;
+  }
   const std::size_t ulpdu = header - kUlpduLengthBytes + bytes;
   std::uint32_t state = kCrc32cBegin;
   if (bytes <= kInlinePayload) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -31,9 +32,11 @@ class Transmitter {
     Failed,   // see failure()
   };
   struct Failure {
-    int error = 0;        // errno of TCP, or 0
-    bool local = false;   // the source memory is gone
-    bool answer = false;  // an answer that reports a failed persist has left
+    int error = 0;         // errno of TCP, or 0
+    bool local = false;    // the source memory is gone
+    bool persist = false;  // what a plain peer wrote could not be persisted; its Read has no answer
+    bool defect = false;   // a frame that must not be sent: a defect of ours
+    bool answer = false;   // an answer that reports a failed persist has left
   };
 
   Transmitter(BufferPool& pool, SendQueue& sends) : pool_(pool), sends_(sends) {}
@@ -45,6 +48,10 @@ class Transmitter {
 
   Outcome run(int fd, std::uint64_t budget_bytes);
   [[nodiscard]] const Failure& failure() const { return failure_; }
+  /** Bytes that TCP took so far; any thread. */
+  [[nodiscard]] std::uint64_t bytes_sent() const {
+    return bytes_sent_.load(std::memory_order_relaxed);
+  }
   /** Nothing built is unsent and no message is half built. */
   [[nodiscard]] bool idle() const { return count_ == 0 && current_.kind == Kind::None; }
 
@@ -86,6 +93,9 @@ class Transmitter {
     std::uint32_t sequence = 0;  // of an untagged message
   };
 
+  [[nodiscard]] bool broken() const {
+    return failure_.local || failure_.persist || failure_.defect;
+  }
   bool choose();
   bool has_room();
   bool build();
@@ -117,6 +127,7 @@ class Transmitter {
   std::size_t sent_ = 0;      // bytes of the first frame that TCP has
   BufferPool::Buffer stage_;  // copies of payload under CRC; null while nothing is unsent
   std::size_t staged_ = 0;
+  std::atomic<std::uint64_t> bytes_sent_{0};
   Message current_;
   Failure failure_;
 };
