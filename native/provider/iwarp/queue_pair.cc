@@ -175,6 +175,13 @@ void QueuePair::disconnect(std::uint64_t timeout_ms) {
     }
     return;
   }
+  if (leftover_.load()) {
+    // The other side left long ago, and nobody will receive what it said last.
+    EndReason reason;
+    reason.event = abi::ConnectionEvent::Closed;
+    end(std::move(reason));
+    return;
+  }
   arm_timer(&close_timer_, timeout_ms, &QueuePair::close_expired);
   pump(abi::kInlineSendBytes);
   check_close();

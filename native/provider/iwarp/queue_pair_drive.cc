@@ -97,12 +97,14 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
       stalled = !ending_.load();
       break;
     case Receiver::Outcome::Ended: {
-      if (!parked_.empty()) {
+      if (!parked_.empty() && state_.load() == abi::ConnectionState::Established) {
         // The sender left, but what it said before still waits for receives: a bounded time.
         stalled = true;
         if (!leftover_.exchange(true)) {
           leave_sets();
           arm_timer(&close_timer_, config_.close_timeout_ms, &QueuePair::leftover_expired);
+          // A close that began meanwhile saw no leftover: then it is ours to end.
+          if (state_.load() == abi::ConnectionState::Closing) close_expired();
         }
         break;
       }
