@@ -159,6 +159,19 @@ export class CompletionBatch implements Iterable<Completion> {
   }
 
   /**
+   * Whether the other side may have been changed.
+   *
+   * @param index - 0 to length - 1
+   * @returns false when the operation surely changed nothing there
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
+   * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
+   */
+  mayHaveTakenEffect(index: number): boolean {
+    return this.#at(index).mayHaveTakenEffect(index);
+  }
+
+  /**
    * A completion as a value that outlives the next poll.
    *
    * @param index - 0 to length - 1

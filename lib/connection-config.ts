@@ -12,6 +12,7 @@ import {
   describe,
   optionalInteger,
   outOfRange,
+  refuseUnoffered,
   requireInteger,
   requireObject,
   requireTimeout,
@@ -172,11 +173,14 @@ export class ConnectionConfig implements ConnectionOptions {
    * @throws ERR_RPMA_INVALID_ARG_TYPE an option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an option is an unknown word
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
+   * @throws ERR_RPMA_NOT_SUPPORTED a shared receive queue or completion channel is asked for
    * @remarks Thread safety: any thread; the value belongs to the one that made it.
    * @see librpma: `rpma_conn_cfg_new` and its setters
    */
   constructor(options: ConnectionOptions = {}) {
     requireObject(options, 'connection');
+    refuseUnoffered(options, 'sharedCompletionChannel', false, 'connection');
+    refuseUnoffered(options, 'sharedReceiveQueue', null, 'connection');
     const o = options;
     this.resolveTimeoutMs = milliseconds(
       o.resolveTimeoutMs,

@@ -89,7 +89,8 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED a flush needs outbound reads, and 2 entries of the send queue
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, or a flush without outbound reads or with
+   * sendQueueSize 1
    * @throws ERR_RPMA_TIMEOUT the deadline ended the waiting; the operation may still happen
    * @throws ERR_RPMA_ABORTED the signal ended the waiting; the operation may still happen
    * @throws ERR_RPMA_WC_LOCAL_PROTECTION local memory is gone (a truncated file)
@@ -125,7 +126,8 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED a flush needs outbound reads, and 2 entries of the send queue
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, or a flush without outbound reads or with
+   * sendQueueSize 1
    * @throws ERR_RPMA_TIMEOUT the deadline ended the waiting; the operation may still happen
    * @throws ERR_RPMA_ABORTED the signal ended the waiting; the operation may still happen
    * @throws ERR_RPMA_WC_LOCAL_PROTECTION local memory is gone (a truncated file)
@@ -226,6 +228,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
    * @throws ERR_RPMA_TIMEOUT the deadline ended the waiting; the operation may still happen
    * @throws ERR_RPMA_ABORTED the signal ended the waiting; the operation may still happen
    * @throws ERR_RPMA_WC_LOCAL_PROTECTION local memory is gone (a truncated file)

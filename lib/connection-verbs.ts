@@ -84,6 +84,7 @@ export abstract class ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_write`
    */
@@ -165,6 +166,7 @@ export abstract class ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_send`
    */

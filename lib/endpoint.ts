@@ -79,6 +79,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE options, or an option, has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown word, or a queue of another peer
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
+   * @throws ERR_RPMA_NOT_SUPPORTED an option that this version does not offer
    * @throws ERR_RPMA_ABORTED the signal ended the wait
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @throws ERR_RPMA_AGAIN 1024 waits are pending
@@ -105,6 +106,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE timeoutMs, or an option, has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown word, or a queue of another peer
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds, or Infinity on the main thread
+   * @throws ERR_RPMA_NOT_SUPPORTED an option that this version does not offer
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @throws ERR_RPMA_NO_MEMORY the connection's queues could not be made; the request was rejected
    * @throws ERR_RPMA_LIMIT no handle is left for the connection; the request was rejected
@@ -123,6 +125,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE an option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown word, or a queue of another peer
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
+   * @throws ERR_RPMA_NOT_SUPPORTED an option that this version does not offer
    * @throws ERR_RPMA_NO_MEMORY the connection's queues could not be made; the request was rejected
    * @throws ERR_RPMA_LIMIT no handle is left for the connection; the request was rejected
    * @remarks Thread safety: per object, on the thread that made it.
@@ -200,7 +203,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
     if (handle === 0) return null;
     const { peer } = this.#core;
     const shared = sharedQueueCore(config.completionQueue, peer);
-    return incomingRequestOf(new ConnectionCore(handle, peer, config, shared), config);
+    return incomingRequestOf(new ConnectionCore(handle, peer, config, shared, null), config);
   }
 }
 

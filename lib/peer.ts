@@ -10,12 +10,12 @@ import { outgoingRequestOf, type OutgoingRequest } from './connection-request.js
 import type { Connection } from './connection.js';
 import { iwarpDevice } from './devices.js';
 import { endpointOf, type Endpoint } from './endpoint.js';
-import { argumentError, RpmaError } from './errors.js';
+import { argumentError, isRpmaError, RpmaError } from './errors.js';
 import { limits } from './internal/abi.generated.js';
 import { constructorKey, requireConstructorKey } from './internal/access.js';
-import { isLocalAddress, resolveAddress } from './internal/address.js';
+import { isLocalAddress, placeName, resolveAddress } from './internal/address.js';
 import { ConnectionCore } from './internal/connection-core.js';
-import { throwIfAborted } from './internal/deadline.js';
+import { throwIfAborted, timeoutError } from './internal/deadline.js';
 import { check, startEnvironment } from './internal/environment.js';
 import { native } from './internal/native.js';
 import { PeerCore } from './internal/peer-core.js';
@@ -27,6 +27,7 @@ import {
   optionalBoolean,
   optionalInteger,
   optionalPrivateData,
+  refuseUnoffered,
   requireObject,
   requirePort,
   requireTimeout,
@@ -117,7 +118,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE options, or an option, has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown provider, an empty address, or both addresses
    * @throws ERR_RPMA_OUT_OF_RANGE busyPollMicroseconds or timeoutMs is out of bounds
-   * @throws ERR_RPMA_NOT_SUPPORTED a provider that this version does not offer
+   * @throws ERR_RPMA_NOT_SUPPORTED a provider or option that this version does not offer
    * @throws ERR_RPMA_PROVIDER localAddress is no address of this machine, or the system refused
    * @throws ERR_RPMA_UNREACHABLE remoteAddress cannot be resolved
    * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up
@@ -128,6 +129,8 @@ export class Peer implements AsyncDisposable {
   static async open(options: PeerOptions & WaitOptions = {}): Promise<Peer> {
     requireObject(options, 'options');
     checkWaitOptions(options);
+    refuseUnoffered(options, 'preferLocal', false, 'peer');
+    refuseUnoffered(options, 'progressThreads', 1, 'peer');
     const provider = chooseProvider(options.provider);
     const spin = optionalInteger(
       options.busyPollMicroseconds,
@@ -173,6 +176,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an empty address, an unknown word, or a foreign queue
    * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
+   * @throws ERR_RPMA_NOT_SUPPORTED an option that this version does not offer
    * @throws ERR_RPMA_PROVIDER the address is taken (EADDRINUSE), not ours, or not to be resolved
    * @throws ERR_RPMA_CLOSED the peer is closed
    * @throws ERR_RPMA_TIMEOUT the deadline ended the look-up
@@ -216,6 +220,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_TYPE an argument or option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an empty address, an unknown word, or a foreign queue
    * @throws ERR_RPMA_OUT_OF_RANGE port, a bound or another number is out of bounds
+   * @throws ERR_RPMA_NOT_SUPPORTED an option that this version does not offer
    * @throws ERR_RPMA_UNREACHABLE the name cannot be resolved in resolveTimeoutMs
    * @throws ERR_RPMA_NO_MEMORY no memory is left for the queues
    * @throws ERR_RPMA_LIMIT no descriptor or handle is left for them
@@ -250,7 +255,8 @@ export class Peer implements AsyncDisposable {
       `${what} to ${literal} port ${port}`,
       { provider: this.provider },
     );
-    return outgoingRequestOf(new ConnectionCore(handle, this.#core, config, shared), config);
+    const goal = { address: literal, port };
+    return outgoingRequestOf(new ConnectionCore(handle, this.#core, config, shared, goal), config);
   }
 
   /**
@@ -266,6 +272,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_REJECTED the other side said no (privateData), or nothing listens (errno)
    * @throws ERR_RPMA_UNREACHABLE no route, no answer in connectTimeoutMs, or no such name
    * @throws ERR_RPMA_CONNECTION_LOST it broke while it was set up
+   * @throws ERR_RPMA_NOT_SUPPORTED an option is not offered, or requireNative cannot be met
    * @throws ERR_RPMA_NO_MEMORY no memory is left for the queues
    * @throws ERR_RPMA_LIMIT no descriptor or handle is left for them
    * @throws ERR_RPMA_CLOSED the peer is closed
@@ -290,7 +297,11 @@ export class Peer implements AsyncDisposable {
       });
     } catch (error) {
       connection.destroy();
-      throw error;
+      if (!isRpmaError(error) || error.code !== 'ERR_RPMA_TIMEOUT') throw error;
+      // The wait had only what the look-up left of it; the program knows the whole.
+      const place = placeName(connection.remoteAddress, port);
+      const context = { provider: this.provider };
+      throw timeoutError(`the connection to ${place} was not established`, timeoutMs, context);
     }
   }
 
@@ -306,6 +317,7 @@ export class Peer implements AsyncDisposable {
    * @throws ERR_RPMA_INVALID_ARG_VALUE memory that moves, usage 0, or a readOnly file to be written
    * @throws ERR_RPMA_OUT_OF_RANGE offset plus length is beyond the memory
    * @throws ERR_RPMA_NOT_PERSISTENT FlushPersistent on memory that is no PmemFile
+   * @throws ERR_RPMA_NOT_SUPPORTED shareWholeFile, which this version does not offer
    * @throws ERR_RPMA_FOREIGN options.connection belongs to another peer
    * @throws ERR_RPMA_NO_MEMORY no memory is left for it
    * @throws ERR_RPMA_LIMIT no key, handle or descriptor is left for it

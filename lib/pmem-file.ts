@@ -3,13 +3,16 @@
 // A mapped file, the memory that can be persistent. Belongs to no peer; JS thread only.
 
 import { constants } from 'node:buffer';
+import { existsSync } from 'node:fs';
+import { constants as system } from 'node:os';
+import { dirname } from 'node:path';
 import { argumentError } from './errors.js';
 import { pmemDurabilities } from './internal/abi.generated.js';
 import { access, constructorKey, requireConstructorKey } from './internal/access.js';
 import { check, startEnvironment } from './internal/environment.js';
 import { failureOf } from './internal/failure.js';
 import { FileCore } from './internal/file-core.js';
-import { isNativeError, native } from './internal/native.js';
+import { isNativeError, native, type NativeError } from './internal/native.js';
 import { watchForLeak } from './internal/resource.js';
 import {
   optionalBoolean,
@@ -112,7 +115,7 @@ export class PmemFile implements AsyncDisposable {
     };
     startEnvironment();
     const handle = await native.fileMap(path, nativeOptions);
-    if (isNativeError(handle)) throw failureOf(handle, `mapping '${path}'`);
+    if (isNativeError(handle)) throw mapFailure(handle, path, create);
     const core = new FileCore(handle, native.fileInfo(handle).sizeBytes, readOnly);
     return new PmemFile(constructorKey, core, path);
   }
@@ -258,4 +261,20 @@ export class PmemFile implements AsyncDisposable {
     requireInteger(offset, 'offset', 0, core.sizeBytes);
     return optionalInteger(length, 'length', 0, core.sizeBytes - offset, core.sizeBytes - offset);
   }
+}
+
+/** The error of a failed map(): of what is not there it says what makes it. */
+function mapFailure(error: NativeError, path: string, create: boolean): Error {
+  const what = `mapping '${path}'`;
+  if (error.errno !== system.errno.ENOENT || error.detail !== '') return failureOf(error, what);
+  const folder = dirname(path);
+  if (!existsSync(folder)) {
+    return failureOf(
+      { ...error, detail: `the folder '${folder}' is not there: make it first` },
+      what,
+    );
+  }
+  if (create) return failureOf(error, what);
+  const detail = 'there is no such file: give create: true and sizeBytes to make it';
+  return failureOf({ ...error, detail }, what);
 }

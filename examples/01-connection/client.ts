@@ -5,14 +5,15 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Connection, isRpmaError, Peer } from 'rpma';
-import { readArguments } from '../common/arguments.js';
+import { readClientArguments } from '../common/arguments.js';
 import { waitAndDisconnect } from '../common/connection.js';
+import '../common/failure.js';
 import { readText } from '../common/hello.js';
 
 const attemptsMax = 10;
 const retryDelayMs = 5_000;
 
-const { address, port } = readArguments('client <address> <port>');
+const { address, port } = readClientArguments('client <address> <port>');
 await using peer = await Peer.open({ remoteAddress: address });
 
 const connection = await connectPatiently();

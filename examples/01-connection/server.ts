@@ -5,6 +5,7 @@
 import { Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { acceptOne, announce, disconnectAndWait } from '../common/connection.js';
+import '../common/failure.js';
 import { readText } from '../common/hello.js';
 
 const { address, port } = readArguments('server <address> <port>');

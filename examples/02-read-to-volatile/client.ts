@@ -4,14 +4,15 @@
 // promise tier). See README.md.
 
 import { MemoryUsage, Peer } from 'rpma';
-import { readArguments } from '../common/arguments.js';
+import { readClientArguments } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
 import { disconnectAndWait } from '../common/connection.js';
+import '../common/failure.js';
 import { readText } from '../common/hello.js';
 
 const messageBytesMax = 1_024;
 
-const { address, port } = readArguments('client <address> <port>');
+const { address, port } = readClientArguments('client <address> <port>');
 await using peer = await Peer.open({ remoteAddress: address });
 await using local = await peer.allocate(messageBytesMax, { usage: MemoryUsage.ReadDestination });
 

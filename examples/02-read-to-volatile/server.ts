@@ -7,6 +7,7 @@ import { MemoryUsage, Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
+import '../common/failure.js';
 
 const { address, port } = readArguments('server <address> <port>');
 await using peer = await Peer.open({ localAddress: address });

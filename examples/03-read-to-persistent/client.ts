@@ -4,10 +4,11 @@
 // JavaScript takes no part in that: it waits until the server has left. See README.md.
 
 import { MemoryUsage, Peer } from 'rpma';
-import { readArguments, readCount } from '../common/arguments.js';
+import { readClientArguments, readCount } from '../common/arguments.js';
 import { dataOffsetMax, packCommonData } from '../common/common-data.js';
 import { waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
+import '../common/failure.js';
 import {
   helloBytes,
   helloText,
@@ -20,7 +21,7 @@ const {
   address,
   port,
   rest: [path, offsetText = '0'],
-} = readArguments('client <address> <port> [<pmem-path> [<pmem-offset>]]');
+} = readClientArguments('client <address> <port> [<pmem-path> [<pmem-offset>]]');
 if (path === undefined) console.error('No <pmem-path> provided. Using DRAM instead.');
 const offsetMax = dataOffsetMax - signatureBytes - helloTextOffset;
 const offset = readCount('<pmem-offset>', offsetText, offsetMax);

@@ -8,6 +8,7 @@ import { readArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
+import '../common/failure.js';
 import { helloTextBytes, readText } from '../common/hello.js';
 
 const {

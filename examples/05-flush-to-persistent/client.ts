@@ -4,10 +4,11 @@
 // region allows that, else to visibility. Only the flush asks for a completion. See README.md.
 
 import { completionError, MemoryUsage, Peer } from 'rpma';
-import { readArguments, readCount } from '../common/arguments.js';
+import { readClientArguments, readCount } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
 import { disconnectAndWait } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
+import '../common/failure.js';
 import {
   helloBytes,
   helloText,
@@ -23,7 +24,7 @@ const {
   address,
   port,
   rest: [path, offsetText = '0'],
-} = readArguments('client <address> <port> [<pmem-path> [<pmem-offset>]]');
+} = readClientArguments('client <address> <port> [<pmem-path> [<pmem-offset>]]');
 if (path === undefined) console.error('No <pmem-path> provided. Using DRAM instead.');
 const offset = readCount('<pmem-offset>', offsetText, Number.MAX_SAFE_INTEGER);
 

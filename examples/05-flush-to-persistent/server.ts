@@ -4,17 +4,20 @@
 // part in that: it prints the value before and after. See README.md.
 
 import { MemoryUsage, Peer, PeerConfig } from 'rpma';
-import { readArguments } from '../common/arguments.js';
+import { readArguments, refuseArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
+import '../common/failure.js';
 import { helloTextBytes, readText } from '../common/hello.js';
 
+const usageLine = 'server <address> <port> [<pmem-path> [on]]';
 const {
   address,
   port,
   rest: [path, directWrite],
-} = readArguments('server <address> <port> [<pmem-path> [on]]');
+} = readArguments(usageLine);
+if (directWrite !== undefined && directWrite !== 'on') refuseArguments(usageLine);
 if (path === undefined) console.error('No <pmem-path> provided. Using DRAM instead.');
 
 // With 'on' the peer persists what a client writes before it answers a later read. That is what

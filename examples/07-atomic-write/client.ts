@@ -5,15 +5,19 @@
 // README.md.
 
 import { type Completion, completionError, MemoryUsage, Peer, PeerConfig } from 'rpma';
-import { readArguments } from '../common/arguments.js';
+import { readClientArguments } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
 import { disconnectAndWait } from '../common/connection.js';
+import '../common/failure.js';
 import { checkedUsed } from './log.js';
 
 const flushId = 0xf01d;
 const usedBytes = 8;
 
-const { address, port, rest } = readArguments('client <address> <port> <word> [<word> ...]', 1);
+const { address, port, rest } = readClientArguments(
+  'client <address> <port> <word> [<word> ...]',
+  1,
+);
 const words = rest.map((word) => new TextEncoder().encode(`${word}\0`));
 
 await using peer = await Peer.open({ remoteAddress: address });

@@ -8,6 +8,7 @@ import { readArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile } from '../common/example-file.js';
+import '../common/failure.js';
 import { initialiseLog, logBytes, logSignature, usedOffset, wordsOf } from './log.js';
 
 const {

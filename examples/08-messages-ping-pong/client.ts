@@ -5,8 +5,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryUsage, Peer } from 'rpma';
-import { readArguments, readCount, readWord } from '../common/arguments.js';
+import { readClientArguments, readCount, readWord } from '../common/arguments.js';
 import { disconnectAndWait } from '../common/connection.js';
+import '../common/failure.js';
 
 const messageBytes = 8;
 const endOfMessages = 0xffff_ffff_ffff_ffffn;
@@ -15,7 +16,7 @@ const {
   address,
   port,
   rest: [seed, rounds, sleepText = '0'],
-} = readArguments('client <address> <port> <seed> <rounds> [<sleep-us>]', 2);
+} = readClientArguments('client <address> <port> <seed> <rounds> [<sleep-us>]', 2);
 let value = readWord('<seed>', seed);
 const exchanges = readCount('<rounds>', rounds, Number.MAX_SAFE_INTEGER) - 1; // as the C program
 const sleepMs = readCount('<sleep-us>', sleepText, 3_600_000_000) / 1_000;

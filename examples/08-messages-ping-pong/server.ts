@@ -6,6 +6,7 @@
 import { completionError, type CompletionQueue, MemoryUsage, Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { announce, disconnectAndWait, nextRequest } from '../common/connection.js';
+import '../common/failure.js';
 
 const messageBytes = 8;
 const endOfMessages = 0xffff_ffff_ffff_ffffn;

@@ -10,14 +10,25 @@ export interface ExampleArguments {
   readonly rest: readonly string[];
 }
 
-/** Reads the command line, or prints how to call the program and ends it with status 2. */
+/** Prints how to call the program and ends it with status 2. */
+export function refuseArguments(usage: string): never {
+  console.error(`usage: ${usage}`);
+  process.exit(2);
+}
+
+/** Reads the command line of a server, or refuses it; port 0 takes a free one. */
 export function readArguments(usage: string, restMin = 0): ExampleArguments {
   const [address, port, ...rest] = process.argv.slice(2);
-  if (address === undefined || !isCount(port, 65_535) || rest.length < restMin) {
-    console.error(`usage: ${usage}`);
-    process.exit(2);
-  }
+  if (address === undefined || address === '') refuseArguments(usage);
+  if (!isCount(port, 65_535) || rest.length < restMin) refuseArguments(usage);
   return { address, port: Number(port), rest };
+}
+
+/** Reads the command line of a client, or refuses it; nobody listens at port 0. */
+export function readClientArguments(usage: string, restMin = 0): ExampleArguments {
+  const found = readArguments(usage, restMin);
+  if (found.port === 0) refuseArguments(usage);
+  return found;
 }
 
 /** Reads a whole number from 0 to max, or ends the program with status 2. */

@@ -38,5 +38,5 @@ export async function waitAndDisconnect(connection: Connection): Promise<void> {
 
 async function expectClosed(connection: Connection): Promise<void> {
   const { type, error } = await connection.whenClosed();
-  if (type !== 'closed') throw new Error(`the connection ended as ${type}`, { cause: error });
+  if (type !== 'closed') throw error ?? new Error(`the connection ended as ${type}`);
 }

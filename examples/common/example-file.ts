@@ -6,7 +6,7 @@
 // interrupted. A file that does not exist is made.
 
 import { existsSync } from 'node:fs';
-import { PmemFile } from 'rpma';
+import { isRpmaError, PmemFile } from 'rpma';
 
 const usualSignature = new TextEncoder().encode('RPMA_EXAMPLE_SIG\0');
 const newFileBytes = 65_536;
@@ -38,9 +38,7 @@ export async function openExampleFile(
   } = options;
   const dataOffset = offset + signature.length;
   const neededBytes = dataOffset + dataBytes;
-  const file = existsSync(path)
-    ? await PmemFile.map(path)
-    : await PmemFile.map(path, { create: true, sizeBytes: Math.max(neededBytes, newFileBytes) });
+  const file = await mapFile(path, Math.max(neededBytes, newFileBytes));
   if (file.sizeBytes < neededBytes) {
     await file.unmap();
     throw new Error(`${path} is too small: ${file.sizeBytes} bytes, ${neededBytes} are needed`);
@@ -53,4 +51,17 @@ export async function openExampleFile(
     await file.persist(offset, signature.length);
   }
   return file;
+}
+
+async function mapFile(path: string, newBytes: number): Promise<PmemFile> {
+  try {
+    if (existsSync(path)) return await PmemFile.map(path);
+    return await PmemFile.map(path, { create: true, sizeBytes: newBytes });
+  } catch (error) {
+    if (!isRpmaError(error) || error.code !== 'ERR_RPMA_NOT_PERSISTENT') throw error;
+    const cure = 'choose a path on a disk or on persistent memory';
+    throw new Error(`${path} would not last, its file system is in memory: ${cure}`, {
+      cause: error,
+    });
+  }
 }

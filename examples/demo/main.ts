@@ -141,7 +141,7 @@ async function run(options: DemoOptions): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  if (error instanceof DemoError) console.error(`failed: ${error.message}`);
+  if (error instanceof DemoError || isRpmaError(error)) console.error(`failed: ${error.message}`);
   else console.error('failed:', error);
   process.exit(1); // the 'exit' listeners kill the target and remove the file
 }

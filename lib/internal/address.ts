@@ -56,6 +56,11 @@ export async function resolveAddress(address: unknown, choice: ResolveChoice): P
   }
 }
 
+/** Address and port as one word, for messages. */
+export function placeName(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** The addresses of this machine. */
 export function localAddresses(): string[] {
   const found = Object.values(networkInterfaces()).flatMap((list) => list ?? []);

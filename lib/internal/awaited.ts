@@ -26,6 +26,7 @@ import {
   encodeSend,
   encodeTransfer,
 } from './operations.js';
+import type { ResultKind } from './promise-tier.js';
 import { asError, checkWaitOptions, requireObject, requireWord } from './validate.js';
 
 const signalled = submissionFlags.signalled;
@@ -45,6 +46,17 @@ function guaranteeOf(until: Guarantee | undefined): Guarantee {
   return requireWord(until, 'until', guarantees);
 }
 
+/** The first `records` submission records as one operation of the send queue. */
+function submitTo(
+  core: ConnectionCore,
+  number: number,
+  result: ResultKind,
+  records: number,
+  wait: WaitOptions | undefined,
+): Promise<unknown> {
+  return core.sendLine(number, records, wait).submit(number, result, records, wait);
+}
+
 /** Read, or write with a guarantee. */
 export function awaitTransfer(
   core: ConnectionCore,
@@ -59,11 +71,11 @@ export function awaitTransfer(
     if (guaranteeOf(until) === 'reusable') {
       encodeTransfer(core.submissions, 0, core, number, signalled, operation);
       const result = isRead ? 'nothing' : 'durability';
-      return core.sendLine().submit(number, result, 1, wait) as Promise<DurableResult | undefined>;
+      return submitTo(core, number, result, 1, wait) as Promise<DurableResult | undefined>;
     }
     encodeTransfer(core.submissions, 0, core, number, silent, operation);
     encodeFlushOf(core, operation, until);
-    return core.sendLine().submit(number, 'durability', 2, wait) as Promise<DurableResult>;
+    return submitTo(core, number, 'durability', 2, wait) as Promise<DurableResult>;
   } catch (error) {
     return Promise.reject(asError(error));
   }
@@ -101,7 +113,7 @@ export function awaitAtomicWrite(
       encodeFlush(core.submissions, 1, core, signalled, range);
     }
     const number = operationNumber.atomicWrite;
-    return core.sendLine().submit(number, 'durability', records, wait) as Promise<DurableResult>;
+    return submitTo(core, number, 'durability', records, wait) as Promise<DurableResult>;
   } catch (error) {
     return Promise.reject(asError(error));
   }
@@ -116,9 +128,8 @@ export function awaitFlush(
     requireObject(operation, 'operation');
     const wait = waitOf(operation);
     encodeFlush(core.submissions, 0, core, signalled, operation);
-    return core
-      .sendLine()
-      .submit(operationNumber.flush, 'durability', 1, wait) as Promise<DurableResult>;
+    const number = operationNumber.flush;
+    return submitTo(core, number, 'durability', 1, wait) as Promise<DurableResult>;
   } catch (error) {
     return Promise.reject(asError(error));
   }
@@ -138,7 +149,7 @@ export function awaitMessage(
     }
     const wait = waitOf(operation as WaitOptions);
     encodeSend(core.submissions, 0, core, signalled, operation);
-    return core.sendLine().submit(operationNumber.send, 'nothing', 1, wait);
+    return submitTo(core, operationNumber.send, 'nothing', 1, wait);
   } catch (error) {
     return Promise.reject(asError(error));
   }

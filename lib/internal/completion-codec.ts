@@ -71,6 +71,10 @@ export class CompletionRecords {
     return (flags & completionFlags.untouched) !== 0;
   }
 
+  mayHaveTakenEffect(index: number): boolean {
+    return this.ok(index) || !this.untouched(index);
+  }
+
   queuePairNumber(index: number): number {
     return this.#words[index * wordsPerRecord + layout.queuePairNumber / 4] ?? 0;
   }
@@ -95,7 +99,7 @@ export class CompletionRecords {
       queuePairNumber: this.queuePairNumber(index),
       providerError: this.providerError(index),
       durability: ok ? durabilityOf(this.durabilityNumber(index)) : undefined,
-      mayHaveTakenEffect: ok || !this.untouched(index),
+      mayHaveTakenEffect: this.mayHaveTakenEffect(index),
     };
   }
 

@@ -15,6 +15,7 @@ import type {
   WaitOptions,
 } from '../types.js';
 import { connectionEvents, connectionStates, limits, statusNumber } from './abi.generated.js';
+import { placeName } from './address.js';
 import { timeoutError } from './deadline.js';
 import {
   check,
@@ -26,11 +27,12 @@ import {
   unlisten,
   type ReadyListener,
 } from './environment.js';
-import { failureOf, rpmaFailureOf, type FailureContext } from './failure.js';
+import { endReason, failureOf, rpmaFailureOf, type FailureContext } from './failure.js';
 import { KeepAlive } from './keep-alive.js';
 import { native, type Handle, type NativeError, type NativeEvent } from './native.js';
+import { operationWords } from './operations.js';
 import type { PeerCore } from './peer-core.js';
-import { Line, type LinePort, type Pump } from './promise-tier.js';
+import { Line, refuseHopeless, type LinePort, type Pump } from './promise-tier.js';
 import { QueueCore } from './queue-core.js';
 import { Resource } from './resource.js';
 import { SourceCore } from './source.js';
@@ -41,6 +43,12 @@ export interface ConnectionSizes {
   readonly sendQueueSize: number;
   readonly receiveQueueSize: number;
   readonly closeTimeoutMs: number;
+}
+
+/** Where an outgoing connection leads. */
+export interface Place {
+  readonly address: string;
+  readonly port: number;
 }
 
 type EndEvent = ConnectionEvent & {
@@ -66,6 +74,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   localAddress: string;
   remoteAddress: string;
   privateData: Uint8Array;
+  #remotePort: number;
   vouched = false;
   #phase: 'request' | 'active' | 'ended' = 'request';
   #wasEstablished = false;
@@ -75,7 +84,14 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   #receives: Line | null = null;
   readonly #pumps: Pump[] = [];
 
-  constructor(handle: Handle, peer: PeerCore, sizes: ConnectionSizes, shared: QueueCore | null) {
+  /** `goal`: where an outgoing one leads; the addon knows the other side once it has answered. */
+  constructor(
+    handle: Handle,
+    peer: PeerCore,
+    sizes: ConnectionSizes,
+    shared: QueueCore | null,
+    goal: Place | null,
+  ) {
     super('connection', peer);
     this.handle = handle;
     this.peer = peer;
@@ -84,7 +100,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     const info = native.connectionInfo(handle);
     this.queuePairNumber = info.queuePairNumber;
     this.localAddress = info.localAddress;
-    this.remoteAddress = info.remoteAddress;
+    this.remoteAddress = goal?.address ?? info.remoteAddress;
+    this.#remotePort = goal?.port ?? info.remotePort;
     this.privateData = info.privateData;
     this.capabilities = Object.freeze(info.capabilities);
     this.queue = shared ?? new QueueCore(info.completionQueue, null, this.keepAlive);
@@ -155,8 +172,10 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   async whenEstablished(options: WaitOptions | undefined): Promise<void> {
     const up = await this.#established.take(options);
-    if (up === null)
-      throw timeoutError('the connection', options?.timeoutMs ?? 0, this.failureContext);
+    if (up === null) {
+      const what = `the connection with ${this.#place} was not established`;
+      throw timeoutError(what, options?.timeoutMs ?? 0, this.failureContext);
+    }
     // It may have come up and ended again before we came to look: up it was.
     if (!this.#wasEstablished && this.#endEvent !== null) throw this.#endError();
   }
@@ -164,7 +183,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   async whenClosed(options: WaitOptions | undefined): Promise<ConnectionEvent> {
     const event = await this.#ended.take(options);
     if (event !== null) return event;
-    throw timeoutError('the end of the connection', options?.timeoutMs ?? 0, this.failureContext);
+    const what = `the connection with ${this.#place} did not end`;
+    throw timeoutError(what, options?.timeoutMs ?? 0, this.failureContext);
   }
 
   // Verbs tier.
@@ -214,12 +234,21 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   // Promise tier.
 
-  /** The line of the send queue; claims its completion queue. */
-  sendLine(): Line {
-    if (this.#sends === null || this.state !== 'open') {
-      this.requireActive('an awaited operation');
-      this.#sends ??= this.#line(this.queue, this.sizes.sendQueueSize);
+  /**
+   * The line of the send queue. The first operation claims the completion queue by it, but not one
+   * that is refused before it is posted.
+   */
+  sendLine(operation: number, records: number, wait: WaitOptions | undefined): Line {
+    if (this.#sends !== null && this.state === 'open') return this.#sends;
+    const word = operationWords[operation];
+    const context = { ...this.failureContext, operation: word };
+    if (this.state !== 'open') throw this.#closedError(word ?? 'the operation', context);
+    const size = this.sizes.sendQueueSize;
+    refuseHopeless(operation, records, size, wait, context);
+    if (this.connectionState !== 'established') {
+      throw this.postFailure(statusNumber.state, context);
     }
+    this.#sends = this.#line(this.queue, size);
     return this.#sends;
   }
 
@@ -293,6 +322,11 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     await this.#ended.take();
   }
 
+  /** The other side, for messages. */
+  get #place(): string {
+    return placeName(this.remoteAddress, this.#remotePort);
+  }
+
   #source<T>(name: string, next: () => T | null): SourceCore<T> {
     const hooks = { name, next, ended: () => this.#phase === 'ended', arm: () => true };
     return new SourceCore(hooks, this.keepAlive, sourceEnvironment);
@@ -343,6 +377,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     this.capabilities = Object.freeze(info.capabilities);
     this.localAddress = info.localAddress;
     this.remoteAddress = info.remoteAddress;
+    this.#remotePort = info.remotePort;
     this.#established.ready();
   }
 
@@ -399,7 +434,10 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     privateData: Uint8Array,
   ): RpmaError {
     const unsupported = error.status === statusNumber.notSupported;
-    const cause = rpmaFailureOf(error, unsupported ? 'connect' : `connection ${type}`, {
+    const ending = unsupported ? 'refused here' : type;
+    const what = `connection with ${this.#place} ${ending}`;
+    const detail = error.detail === '' ? endReason(error.errno, this.#place) : error.detail;
+    const cause = rpmaFailureOf({ ...error, detail }, what, {
       ...this.failureContext,
       scope: 'connection',
       ...(this.#reason === undefined ? {} : { cause: this.#reason }),
@@ -409,7 +447,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     const itself =
       cause.code === 'ERR_RPMA_CONNECTION_LOST' || cause.code === 'ERR_RPMA_NOT_SUPPORTED';
     if (type !== 'lost' || itself) return cause;
-    return new RpmaError('ERR_RPMA_CONNECTION_LOST', `connection lost: ${cause.message}`, {
+    return new RpmaError('ERR_RPMA_CONNECTION_LOST', cause.message, {
       ...this.failureContext,
       cause,
       errno: cause.errno,

@@ -19,13 +19,14 @@ export function abortedError(
   });
 }
 
-/** The error of a wait that its deadline ended. */
+/** The error of a wait that its deadline ended; `what` is a sentence that lacks only the bound. */
 export function timeoutError(
   what: string,
   timeoutMs: number,
   options?: RpmaErrorOptions,
 ): RpmaError {
-  return new RpmaError('ERR_RPMA_TIMEOUT', `${what} did not end within ${timeoutMs} ms`, options);
+  const bound = Math.ceil(timeoutMs);
+  return new RpmaError('ERR_RPMA_TIMEOUT', `${what} within ${bound} ms`, options);
 }
 
 /** Throws when the signal is aborted already: nothing has happened yet. */
@@ -85,7 +86,7 @@ export function within<T>(
       options,
       () => {
         deadline?.clear();
-        reject(timeoutError(what, options.timeoutMs ?? 0));
+        reject(timeoutError(`${what} did not end`, options.timeoutMs ?? 0));
       },
       (signal) => {
         deadline?.clear();

@@ -3,6 +3,7 @@
 // Turns what the addon says of a failure (a status number, an errno, a system call, a detail) into
 // the error that JavaScript sees, by the table of abi/status.json. Pure; no addon.
 
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { argumentError, RpmaError, type RpmaErrorCode, type RpmaErrorOptions } from '../errors.js';
 import type { CompletionStatus } from '../types.js';
@@ -45,6 +46,28 @@ export function failureOf(error: NativeError, what: string, context: FailureCont
     ...(error.errno === 0 ? {} : { errno: -error.errno }),
     ...(error.syscall === '' ? {} : { syscall: error.syscall }),
   });
+}
+
+/**
+ * Why there is no connection with `place`, and what helps, as far as a positive errno tells it;
+ * else ''.
+ */
+export function endReason(errno: number, place: string): string {
+  const numbers = constants.errno;
+  switch (errno) {
+    case numbers.ECONNREFUSED:
+      return `nothing listens at ${place}: start the other side first, or check address and port`;
+    case numbers.ETIMEDOUT:
+      return 'no answer came in time: check the address, and that no firewall drops the port';
+    case numbers.EHOSTUNREACH:
+    case numbers.ENETUNREACH:
+      return 'no route leads there: check the address and the network';
+    case numbers.ECONNRESET:
+    case numbers.EPIPE:
+      return 'the other side went away without closing it: connect again once it is back';
+    default:
+      return '';
+  }
 }
 
 /** As failureOf, where an RpmaError is promised: events carry nothing else. */

@@ -6,9 +6,9 @@
 // when it failed, and lastError() then tells the cause.
 
 import { createRequire } from 'node:module';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { abiHash } from './abi.generated.js';
 import { RpmaError } from '../errors.js';
 
@@ -251,40 +251,77 @@ export function isNativeError(value: Handle | NativeError): value is NativeError
   return typeof value === 'object';
 }
 
+const platform = `${process.platform}-${process.arch}`;
+
+function missingAddon(message: string, cause?: unknown): RpmaError {
+  return new RpmaError('ERR_RPMA_MISSING_LIBRARY', message, { scope: 'process', cause });
+}
+
+/** What gets a package with these prebuilt binaries, or a checkout, its addon. */
+function addonCure(root: string): string {
+  // The scripts that build are in the repository only, not in the package.
+  if (existsSync(join(root, 'scripts', 'run.mjs'))) return 'build it with: npm run build';
+  const folder = join(root, 'prebuilds');
+  const prebuilt = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const build = `build it for ${platform} in a checkout of the repository with: npm run build`;
+  if (prebuilt.includes(platform)) return `install the package again, or ${build}`;
+  const names = prebuilt.length === 0 ? 'no platform' : prebuilt.join(', ');
+  return `this package is prebuilt for ${names}; ${build}`;
+}
+
+/** The package's folder, upwards from build/js/lib/internal or dist/internal, and those above. */
+function packageFolders(): string[] {
+  const found: string[] = [];
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const isRoot = existsSync(join(folder, 'abi', 'layout.json'));
+    if (isRoot && existsSync(join(folder, 'package.json'))) found.push(folder);
+    if (dirname(folder) === folder) return found;
+  }
+}
+
 /**
  * Where the binary is: RPMA_NATIVE names one (tests use it for the test flavour), else the one
- * built in this tree, else the prebuilt one of the package. `up` walks from build/js/lib/internal
- * or dist/internal to the package's root.
+ * built in this tree, else the prebuilt one of the package.
  */
 function locate(): string {
   const chosen = process.env['RPMA_NATIVE'];
-  if (chosen !== undefined && chosen !== '') return chosen;
-  const tried: string[] = [];
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if (
-      existsSync(join(folder, 'package.json')) &&
-      existsSync(join(folder, 'abi', 'layout.json'))
-    ) {
-      const built = join(folder, 'build', 'Release', 'rpma.node');
-      const shipped = join(folder, 'prebuilds', `${process.platform}-${process.arch}`, 'rpma.node');
-      tried.push(built, shipped);
-      for (const candidate of [built, shipped]) if (existsSync(candidate)) return candidate;
-    }
-    if (dirname(folder) === folder) break;
+  if (chosen !== undefined && chosen !== '') {
+    if (existsSync(chosen)) return resolve(chosen);
+    throw missingAddon(
+      `RPMA_NATIVE names the native addon '${chosen}', which is not there: correct or unset it`,
+    );
   }
-  throw new RpmaError(
-    'ERR_RPMA_ABI_MISMATCH',
-    `no native addon for ${process.platform}-${process.arch} (looked for ${tried.join(', ')}); build it with: npm run build`,
-  );
+  const roots = packageFolders();
+  const tried = roots.flatMap((root) => [
+    join(root, 'build', 'Release', 'rpma.node'),
+    join(root, 'prebuilds', platform, 'rpma.node'),
+  ]);
+  const found = tried.find((candidate) => existsSync(candidate));
+  if (found !== undefined) return found;
+  const cure = addonCure(roots[0] ?? '');
+  const places =
+    tried.length === 0 ? 'no package folder was found' : `looked for ${tried.join(', ')}`;
+  throw missingAddon(`there is no native addon for ${platform} (${places}); ${cure}`);
 }
 
 function load(): NativeBinding {
   const path = locate();
-  const binding = createRequire(import.meta.url)(path) as NativeBinding;
+  let binding: NativeBinding;
+  try {
+    binding = createRequire(import.meta.url)(path) as NativeBinding;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'it failed';
+    const cure = addonCure(packageFolders()[0] ?? '');
+    throw missingAddon(
+      `the native addon ${path} does not load on ${platform}: ${reason}; ${cure}`,
+      error,
+    );
+  }
   if (binding.abiHash !== abiHash) {
+    const cure = addonCure(packageFolders()[0] ?? '');
     throw new RpmaError(
       'ERR_RPMA_ABI_MISMATCH',
-      `the native addon ${path} was built from other record layouts (${binding.abiHash}, wanted ${abiHash}); rebuild it with: npm run build`,
+      `the native addon ${path} was built from other record layouts (${binding.abiHash}, wanted ${abiHash}); ${cure}`,
     );
   }
   return binding;

@@ -70,6 +70,8 @@ export function encodeTransfer(
   options: TransferOperation & PostOptions,
 ): void {
   requireOptions(options);
+  const isRead = operation === operationNumber.read;
+  if (!isRead) refuseImmediate(options);
   const id = checkedId(options.id);
   const head = recordHead(operation, flags, 0);
   const { local, remote, length } = options;
@@ -78,7 +80,6 @@ export function encodeTransfer(
     records.encode(index, head, id, 0, 0, noPlace, 0, 0);
     return;
   }
-  const isRead = operation === operationNumber.read;
   const localRight = isRead ? memoryUsage.readDestination : memoryUsage.writeSource;
   const remoteRight = isRead ? memoryUsage.readSource : memoryUsage.writeDestination;
   const localOffset = options.localOffset ?? 0;
@@ -148,6 +149,7 @@ export function encodeSend(
   options: SendOperation & PostOptions,
 ): void {
   requireOptions(options);
+  refuseImmediate(options);
   const head = recordHead(operationNumber.send, flags, 0);
   encodeMessage(records, index, scope, head, memoryUsage.send, options);
 }
@@ -189,6 +191,16 @@ function encodeMessage(
 
 function requireOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null) requireObject(options, 'operation');
+}
+
+/** Without its immediate data a message would look like another one to its receiver. */
+function refuseImmediate(options: object): void {
+  if ((options as { readonly immediate?: unknown }).immediate === undefined) return;
+  throw new RpmaError(
+    'ERR_RPMA_NOT_SUPPORTED',
+    'immediate data (immediate) is not offered by this version: send it inside the message, or in ' +
+      'one that follows the write',
+  );
 }
 
 function localRegion(

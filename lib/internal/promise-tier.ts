@@ -235,6 +235,25 @@ function failureAt(records: CompletionRecords, index: number, operation: Pending
   );
 }
 
+/** Throws when an operation must not be taken over, whatever the queue holds. */
+export function refuseHopeless(
+  operation: number,
+  records: number,
+  capacity: number,
+  wait: WaitOptions | undefined,
+  context: FailureContext,
+): void {
+  const what = operationWords[operation] ?? 'the operation';
+  if (wait?.signal?.aborted === true) throw abortedError(wait.signal, what, context);
+  if (records <= capacity) return;
+  throw new RpmaError(
+    'ERR_RPMA_NOT_SUPPORTED',
+    `${what}: a guarantee beyond 'reusable' takes ${records} entries, and the send queue has ` +
+      `${capacity}: raise sendQueueSize`,
+    context,
+  );
+}
+
 /** Operations of one queue of one connection, in order. */
 export class Line {
   readonly port: LinePort;
@@ -274,7 +293,8 @@ export class Line {
   ): Promise<unknown> {
     const lineIsFull = this.#waiting.length >= limits.promisesWaiting;
     if (lineIsFull || records > this.#capacity || wait?.signal?.aborted === true) {
-      throw this.#refusal(operation, records, wait);
+      refuseHopeless(operation, records, this.#capacity, wait, this.#context(operation));
+      throw this.#fullError(operation);
     }
     const pending = new PendingOperation(this, operation, result, records);
     this.#keepAlive.hold();
@@ -330,22 +350,11 @@ export class Line {
     operation.reject(error);
   }
 
-  /** Why an operation is not even taken over. */
-  #refusal(operation: number, records: number, wait: WaitOptions | undefined): RpmaError {
+  #fullError(operation: number): RpmaError {
     const context = this.#context(operation);
-    const what = operationWords[operation] ?? 'the operation';
-    if (wait?.signal?.aborted === true) return abortedError(wait.signal, what, context);
-    if (records > this.#capacity) {
-      return new RpmaError(
-        'ERR_RPMA_NOT_SUPPORTED',
-        `${what}: a guarantee beyond 'reusable' takes ${records} entries, and the send queue has ` +
-          `${this.#capacity}: raise sendQueueSize`,
-        context,
-      );
-    }
     return new RpmaError(
       'ERR_RPMA_AGAIN',
-      `${what}: ${limits.promisesWaiting} operations wait for room already; await some of them first`,
+      `${operationWords[operation] ?? 'the operation'}: ${limits.promisesWaiting} operations wait for room already; await some of them first`,
       context,
     );
   }
@@ -451,7 +460,7 @@ export class Line {
     operation.deadline = Deadline.of(
       wait,
       () => {
-        this.reject(operation, timeoutError(what, wait.timeoutMs ?? 0, context()));
+        this.reject(operation, timeoutError(`${what} did not end`, wait.timeoutMs ?? 0, context()));
       },
       (signal) => {
         this.reject(operation, abortedError(signal, what, context()));

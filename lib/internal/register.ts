@@ -16,6 +16,7 @@ import {
   describe,
   optionalBoolean,
   optionalInteger,
+  refuseUnoffered,
   requireInteger,
   requireObject,
   wrongType,
@@ -36,6 +37,7 @@ interface Choice {
 export function registerRegion(peer: PeerCore, memory: unknown, options: Choice): RegionCore {
   const what = 'peer.register()';
   requireObject(options, 'options');
+  refuseUnoffered(options, 'shareWholeFile', false, 'operation');
   const usage = checkedUsage(options.usage);
   const file = access.file(memory);
   const bytes = file === undefined ? requireStableBytes(memory) : null;

@@ -4,7 +4,7 @@
 // Pure; the data path has checks of its own (operations.ts) and comes here only to explain a
 // failure.
 
-import { argumentError } from '../errors.js';
+import { argumentError, RpmaError, type ErrorScope } from '../errors.js';
 import type { WaitOptions } from '../types.js';
 
 /** The largest number of milliseconds that a Node timer takes. */
@@ -101,6 +101,25 @@ export function requireWord<T extends string>(
   throw argumentError(
     'ERR_RPMA_INVALID_ARG_VALUE',
     `${name} must be ${wanted}, but is ${describe(value)}`,
+  );
+}
+
+/**
+ * An option that later versions will have: whoever asks for it is told, instead of going without.
+ * `plain` asks for nothing.
+ */
+export function refuseUnoffered(
+  options: object,
+  name: string,
+  plain: unknown,
+  scope: ErrorScope,
+): void {
+  const value = (options as Readonly<Record<string, unknown>>)[name];
+  if (value === undefined || value === plain) return;
+  throw new RpmaError(
+    'ERR_RPMA_NOT_SUPPORTED',
+    `${name} (here ${describe(value)}) is not offered by this version: leave it out`,
+    { scope },
   );
 }
 

@@ -4,9 +4,10 @@
 // page says. The server gets port 0; the client the port that the server's first line names.
 
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { diskFolder, removeFolder } from '../support/folders.js';
+import { diskFolder, folderOn, removeFolder, tmpfsMount } from '../support/folders.js';
 import {
   assertOutput,
   assertSuccess,
@@ -119,5 +120,65 @@ describe('an example refuses wrong arguments with status 2 and its usage', () =>
     const { code, stderr } = await new Program(file, args, compiledRoot).end();
     assert.equal(code, 2);
     assert.match(stderr, /^<pmem-offset> must be a whole number from 0 to 65514$/m);
+  });
+
+  for (const port of ['0', '70000']) {
+    test(`client 127.0.0.1 ${port}`, async () => {
+      const file = join(compiledRoot, 'examples', '02-read-to-volatile', 'client.js');
+      const { code, stderr } = await new Program(file, ['127.0.0.1', port], compiledRoot).end();
+      assert.equal(code, 2);
+      assert.equal(stderr, 'usage: client <address> <port>\n');
+    });
+  }
+
+  test('server of example 05 with a word that is not on', async () => {
+    const file = join(compiledRoot, 'examples', '05-flush-to-persistent', 'server.js');
+    const args = ['127.0.0.1', '0', 'server.pmem', 'yes'];
+    const { code, stderr } = await new Program(file, args, compiledRoot).end();
+    assert.equal(code, 2);
+    assert.equal(stderr, 'usage: server <address> <port> [<pmem-path> [on]]\n');
+  });
+});
+
+describe('an example that fails says why in one line, with status 1', () => {
+  /** The program's only complaint beside the note on where its data are. */
+  async function failure(example: string, program: string, args: readonly string[]) {
+    const file = join(compiledRoot, 'examples', example, `${program}.js`);
+    const { code, stderr } = await new Program(file, args, compiledRoot).end();
+    assert.equal(code, 1, stderr);
+    const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('No <'));
+    assert.equal(lines.length, 1, stderr);
+    return lines[0] ?? '';
+  }
+
+  test('nobody listens', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const address = holder.address();
+    const port = typeof address === 'object' ? String(address?.port) : '';
+    await new Promise((resolve) => holder.close(resolve));
+    const line = await failure('02-read-to-volatile', 'client', ['127.0.0.1', port]);
+    assert.match(line, new RegExp(`^failed: .*nothing listens at 127\\.0\\.0\\.1:${port}: start`));
+  });
+
+  test('the file would be on tmpfs', async (context) => {
+    const mount = tmpfsMount();
+    if (mount === null) return context.skip('no tmpfs is mounted');
+    const folder = await folderOn(mount);
+    context.after(() => removeFolder(folder));
+    const path = join(folder, 'server.pmem');
+    const line = await failure('04-write-to-persistent', 'server', ['127.0.0.1', '0', path]);
+    assert.match(line, /^failed: .*server\.pmem would not last.*: choose a path on a disk/);
+  });
+
+  test('RPMA_PROVIDER names no provider', async (context) => {
+    const before = process.env['RPMA_PROVIDER'];
+    process.env['RPMA_PROVIDER'] = 'foo';
+    context.after(() => {
+      if (before === undefined) delete process.env['RPMA_PROVIDER'];
+      else process.env['RPMA_PROVIDER'] = before;
+    });
+    const line = await failure('01-connection', 'server', ['127.0.0.1', '0']);
+    assert.match(line, /^failed: RPMA_PROVIDER must be .*'iwarp'.*, but is 'foo'$/);
   });
 });

@@ -75,6 +75,10 @@ export function objects(): void {
   void peer.register('memory', { usage: MemoryUsage.Send });
   // @ts-expect-error an unknown provider
   void Peer.open({ provider: 'tcp' });
+  // @ts-expect-error no part of this version
+  void Peer.open({ progressThreads: 2 });
+  // @ts-expect-error no part of this version
+  void peer.listen('::1', 0, { connection: { sharedCompletionChannel: true } });
   // @ts-expect-error a bare address says too little
   void Peer.open({ address: '127.0.0.1' });
   // @ts-expect-error a value, not to be changed

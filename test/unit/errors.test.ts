@@ -3,11 +3,14 @@
 // The table of errors, and what an error of each code is.
 
 import assert from 'node:assert/strict';
+import { constants } from 'node:os';
 import { describe, test } from 'node:test';
 import { completionError, type Completion, isRpmaError, RpmaError } from 'rpma';
 import { completionStatuses, statuses } from '../../lib/internal/abi.generated.js';
 import { argumentError, type ArgumentErrorCode, type RpmaErrorCode } from '../../lib/errors.js';
-import { failureOf, rpmaFailureOf } from '../../lib/internal/failure.js';
+import { placeName } from '../../lib/internal/address.js';
+import { timeoutError } from '../../lib/internal/deadline.js';
+import { endReason, failureOf, rpmaFailureOf } from '../../lib/internal/failure.js';
 
 const eio = 5;
 
@@ -112,5 +115,23 @@ describe('completionError', () => {
   test('a success stands for no error', () => {
     assert.throws(() => completionError(completion('success')), { code: 'ERR_RPMA_STATE' });
     assert.throws(() => completionError(null as never), { code: 'ERR_RPMA_INVALID_ARG_TYPE' });
+  });
+});
+
+describe('the end of a connection', () => {
+  test('what the system says of it is told with the place and the cure', () => {
+    const place = '[::1]:7';
+    const { ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ECONNRESET } = constants.errno;
+    assert.match(endReason(ECONNREFUSED, place), /^nothing listens at \[::1\]:7: start the other/);
+    assert.match(endReason(ETIMEDOUT, place), /^no answer came in time: check /);
+    assert.match(endReason(EHOSTUNREACH, place), /^no route leads there: check /);
+    assert.match(endReason(ECONNRESET, place), /: connect again /);
+    assert.equal(endReason(0, place), '');
+    assert.equal(placeName('::1', 7), place);
+  });
+
+  test('a deadline is told in whole milliseconds', () => {
+    const { message } = timeoutError('write did not end', 47.00162);
+    assert.equal(message, 'write did not end within 48 ms');
   });
 });
