@@ -17,6 +17,8 @@ export class RegionCore extends Resource {
   /** The user's memory, in place; null for memory of the library or a file. */
   readonly memory: Uint8Array | null;
   readonly file: FileCore | null;
+  /** What the program registered: it is not collected before the region. */
+  over: unknown;
   /** False from close() on. */
   usable = true;
 
@@ -27,6 +29,7 @@ export class RegionCore extends Resource {
     usage: number,
     memory: Uint8Array | null,
     file: FileCore | null,
+    over: unknown,
   ) {
     super('region', peer);
     this.handle = handle;
@@ -35,6 +38,7 @@ export class RegionCore extends Resource {
     this.usage = usage;
     this.memory = memory;
     this.file = file;
+    this.over = over;
     if (file !== null) file.regions++;
     this.join();
   }
@@ -54,5 +58,6 @@ export class RegionCore extends Resource {
     } finally {
       if (this.file !== null) this.file.regions--;
     }
+    this.over = null;
   }
 }

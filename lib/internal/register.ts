@@ -52,12 +52,12 @@ export function registerRegion(peer: PeerCore, memory: unknown, options: Choice)
     file.requireOpen(what);
     const { handle } = peer;
     const made = native.regionRegisterFile(handle, file.handle, offset, length, usage, bound);
-    return new RegionCore(check(made, what), peer, length, usage, null, file);
+    return new RegionCore(check(made, what), peer, length, usage, null, file, memory);
   }
   const part = (bytes ?? new Uint8Array(0)).subarray(offset, offset + length);
   const made = check(native.regionRegister(peer.handle, part, usage, bound), what);
   pinUserBuffer(part);
-  return new RegionCore(made, peer, length, usage, part, null);
+  return new RegionCore(made, peer, length, usage, part, null, null);
 }
 
 /** Memory of the library. */
@@ -74,7 +74,7 @@ export function allocateRegion(
   refusePersistent(usage);
   peer.requireOpen(what);
   const made = check(native.regionAllocate(peer.handle, size, usage, hugePages), what);
-  return new RegionCore(made, peer, size, usage, null, null);
+  return new RegionCore(made, peer, size, usage, null, null, null);
 }
 
 function checkedUsage(usage: unknown): number {

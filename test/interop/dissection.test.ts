@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Another program decodes our frames: tshark captures a conversation with every operation on loopback
-// and finds MPA and DDP/RDMAP in it and no malformed frame. It needs the right to capture.
+// Another program decodes our frames: tshark captures a conversation with every operation on
+// loopback and finds MPA and DDP/RDMAP in it and no malformed frame. It needs the right to capture.
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -20,7 +20,9 @@ function obstacle(): string | null {
   return /\blo\b/.test(found.stdout) ? null : 'this user may not capture on lo';
 }
 
-/** A capture of one port whose packets are told, source port by source port, as they are written. */
+/**
+ * A capture of one port whose packets are told, source port by source port, as they are written.
+ */
 class Capture {
   readonly #tshark: ChildProcess;
   #seen = '';

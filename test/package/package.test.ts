@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The tarball as a user gets it: packed from this tree, installed into an empty folder without a
-// network, without install scripts and without anybody's npm configuration, then imported and
-// required. What it may hold is listed in contents.txt, by folder and kind of file.
+// network, without install scripts and without anybody's npm configuration, then imported, required
+// and used for a durable write. What it may hold is listed in contents.txt, by folder and kind of
+// file.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -55,6 +64,41 @@ function kindOf(file: string): string {
   if (folder === '.' || folder.startsWith('prebuilds')) return file;
   return `${folder}/*${/(\.[a-z]+)*$/.exec(path.basename(file).replace('.generated', ''))?.[0] ?? ''}`;
 }
+
+/** A folder on a disk: files elsewhere are refused where persistence is asked for. */
+const onDisk = path.join(root, 'build', 'test-files');
+
+/** As a user writes it: two peers, a mapped file at one, a durable write from the other. */
+const durableProgram = `
+import { MemoryUsage, Peer, PmemFile, RemoteRegion } from 'rpma';
+
+let errors = 0;
+process.on('warning', () => errors++);
+const file = await PmemFile.map(process.argv[2], { create: true, sizeBytes: 65_536 });
+const server = await Peer.open({ localAddress: '127.0.0.1' });
+const usage = MemoryUsage.WriteDestination | MemoryUsage.FlushPersistent;
+const region = await server.register(file, { usage });
+const endpoint = await server.listen('127.0.0.1', 0);
+const accepting = endpoint.take().then((request) => request.accept().whenEstablished());
+
+const client = await Peer.open({ localAddress: '127.0.0.1' });
+const connection = await client.connect('127.0.0.1', endpoint.port);
+await accepting;
+const local = await client.allocate(64, { usage: MemoryUsage.WriteSource });
+local.bytes.set(Buffer.from('hello'));
+const remote = RemoteRegion.fromDescriptor(region.toDescriptor());
+const { durability } = await connection.writeDurable({
+  local,
+  remote,
+  remoteOffset: 4096,
+  length: 5,
+});
+await connection.close();
+await client.close();
+await server.close();
+await file.unmap();
+console.log(durability, errors);
+`;
 
 describe('the packed tarball', () => {
   let folder = '';
@@ -112,6 +156,23 @@ describe('the packed tarball', () => {
     assert.equal(node(args, folder).trim(), `${manifest.version} function true`);
   });
 
+  test('writes durably to a file', () => {
+    writeFileSync(path.join(folder, 'durable.mjs'), durableProgram);
+    mkdirSync(onDisk, { recursive: true });
+    const file = path.join(mkdtempSync(path.join(onDisk, 'package-')), 'memory');
+    try {
+      const [durability, errors] = node(['durable.mjs', file], folder).trim().split(' ');
+      assert.equal(durability, 'persisted');
+      assert.equal(errors, '0');
+      const bytes = readFileSync(file);
+      assert.equal(bytes.length, 65_536);
+      assert.equal(bytes.toString('latin1', 4096, 4101), 'hello');
+      assert.ok(bytes.subarray(0, 4096).every((byte) => byte === 0));
+    } finally {
+      rmSync(path.dirname(file), { recursive: true });
+    }
+  });
+
   test('is required from CommonJS, with the same classes', () => {
     const program = [
       "const required = require('rpma');",
@@ -125,6 +186,10 @@ describe('the packed tarball', () => {
     const program = "import 'rpma/descriptors'; console.log('loaded');";
     rmSync(path.join(installed, 'prebuilds'), { recursive: true });
     assert.equal(node(['--input-type=module', '--eval', program], folder).trim(), 'loaded');
+    // The rest says what is missing, by its code.
+    const whole = "import('rpma').catch((error) => console.log(error.code));";
+    const printed = node(['--input-type=module', '--eval', whole], folder).trim();
+    assert.equal(printed, 'ERR_RPMA_MISSING_LIBRARY');
   });
 
   test('satisfies publint', () => {
