@@ -126,8 +126,7 @@ class QueuePair final : public provider::QueuePair,
   // queue_pair_drive.cc
   void serve();
   void serve_locked();
-  bool hung_up() const;
-  void end_hung_up();
+  void end_if_hung_up();
   void leave_sets();
   void pump(std::uint64_t budget_bytes);
   void update_interest();

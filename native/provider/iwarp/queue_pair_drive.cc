@@ -134,20 +134,22 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
 
 void QueuePair::on_ready(std::uint32_t events) {
   if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 || events == 0) serve();
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && stalled_.load()) return end_hung_up();
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && stalled_.load()) end_if_hung_up();
   pump(abi::kDriveBytes);
 }
 
-/** A hang-up is noticed even while nothing is read. */
-bool QueuePair::hung_up() const {
-  pollfd look{socket_.fd(), 0, 0};
-  return ::poll(&look, 1, 0) > 0 && (look.revents & (POLLERR | POLLHUP)) != 0;
-}
-
-void QueuePair::end_hung_up() {
+/** A hang-up is noticed even while nothing is read. Any thread. */
+void QueuePair::end_if_hung_up() {
   if (leftover_.load()) return;  // its FIN is known: what it said waits its time for receives
   EndReason reason;
-  reason.cause = lost(connect_outcome(socket_.fd()), "recv");
+  {
+    // The end on the progress thread takes the socket away under this lock.
+    const std::lock_guard lock(driver_mutex_);
+    if (!socket_.open()) return;
+    pollfd look{socket_.fd(), 0, 0};
+    if (::poll(&look, 1, 0) <= 0 || (look.revents & (POLLERR | POLLHUP)) == 0) return;
+    reason.cause = lost(connect_outcome(socket_.fd()), "recv");
+  }
   reason.status = abi::CompletionStatus::Retry;
   end(std::move(reason));
 }
@@ -286,7 +288,7 @@ void QueuePair::drive() {
   if (driver_.load(std::memory_order_acquire) == kProgress) return;
   last_drive_ns_.store(core::now_ns(), std::memory_order_relaxed);
   serve();
-  if (stalled_.load() && hung_up()) return end_hung_up();
+  if (stalled_.load()) end_if_hung_up();
   pump(abi::kDriveBytes);
 }
 
