@@ -5,11 +5,16 @@
 
 import assert from 'node:assert/strict';
 import type { Endpoint } from 'rpma';
+import { Child, type Message } from '../support/child.js';
 import { conform, withCode } from '../support/conform.js';
 import { timed, withDeadline } from '../support/deadline.js';
 import { encodeSetup, offerWord, plainSetup, setupFlags, untaggedFrame } from '../support/iwarp.js';
+import { inNamespace, namespaceRefusal, type Refused } from '../support/namespaces.js';
 import { ScriptedListener, ScriptedPeer } from '../support/scripted-peer.js';
 import type { World } from '../support/world.js';
+import type { Served } from './programs/namespace-setups.js';
+
+const strangers = new URL('./programs/namespace-setups.js', import.meta.url);
 
 const setupMs = 5000; // of the limits: how long a Request may take
 
@@ -102,6 +107,31 @@ conform('set-up of a target', ({ provider, it }) => {
     assert.ok(kept.every((each) => !each.isEnded));
     for (const script of kept) script.socket.destroy();
     await stillServes(world, endpoint);
+  });
+
+  it(
+    'more of them from one address than its bound: its newest is closed, others are served',
+    async (world) => {
+      const env = { RPMA_PROVIDER: provider };
+      const host = Child.start(world.test, strangers, [], { prefix: inNamespace, env });
+      for (const bound of [16, 2]) {
+        const told = await host.expectAny<Served | Refused | Message>(20_000);
+        if (told.kind === 'refused') {
+          world.test.skip((told as Refused).reason);
+          return;
+        }
+        assert.deepEqual(told, { kind: 'served', bound });
+      }
+    },
+    { skip: namespaceRefusal(), timeoutMs: 45_000 },
+  );
+
+  it('loopback has no bound of its own', async (world) => {
+    const { endpoint } = await listening(world, { pendingSetupsPerAddress: 2 });
+    const kept = [];
+    for (let n = 0; n < 5; n++) kept.push(await ScriptedPeer.dial(world.test, endpoint.port));
+    await stillServes(world, endpoint);
+    assert.ok(kept.every((each) => !each.isEnded));
   });
 
   it('a stranger that hangs up while its request waits leaves no connection behind', async (world) => {

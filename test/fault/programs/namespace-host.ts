@@ -5,21 +5,17 @@
 // address that nobody has, so frames are lost in silence, in both directions. Messages: refused
 // (what the machine does not allow), outcome.
 
-import { execFileSync } from 'node:child_process';
 import { type Completion, MemoryUsage, Peer, RemoteRegion } from 'rpma';
 import { Child, fromHex, report } from '../../support/child.js';
+import { ip, type Refused, SetupRefusal, setUpNetwork } from '../../support/namespaces.js';
 import type { Listening, TargetOptions } from './target.js';
-
-export interface Refused {
-  readonly kind: 'refused';
-  readonly reason: string;
-}
 
 export interface Outcome {
   readonly kind: 'outcome';
   readonly posted: number;
   readonly ids: readonly number[];
-  readonly successes: number;
+  /** Of the operations that failed, without the receives, in the order of their completions. */
+  readonly failures: readonly string[];
   readonly endMs: number;
   readonly type: string;
   readonly targetType: string;
@@ -32,19 +28,9 @@ const here = '10.87.0.1';
 const there = '10.87.0.2';
 const nobody = '02:00:00:00:00:99';
 const sizeBytes = 1 << 20;
-const started = performance.now();
 
-function ip(words: string, namespaceOf?: number): void {
-  const command = ['ip', ...words.split(' ')];
-  if (namespaceOf !== undefined) command.unshift('nsenter', '-t', String(namespaceOf), '-n');
-  const [program = 'ip', ...args] = command;
-  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-}
-
-async function startTarget(): Promise<{ child: Child; port: number; descriptor: string }> {
-  const options: TargetOptions = { address: there, sizeBytes, connection: { deadPeerTimeoutMs } };
-  const starter = new URL('./namespace-target.js', import.meta.url);
-  const child = Child.spawn(starter, [JSON.stringify(options)], { prefix: ['unshare', '-n'] });
+/** A program in a second namespace, and the cable to it. */
+async function joinHosts(child: Child): Promise<void> {
   await child.expect('ready');
   const pid = child.process.pid ?? 0;
   ip(`link add rpma-a type veth peer name rpma-b netns ${pid}`);
@@ -54,6 +40,13 @@ async function startTarget(): Promise<{ child: Child; port: number; descriptor: 
   ip(`addr add ${there}/24 dev rpma-b`, pid);
   ip('link set lo up', pid);
   ip('link set rpma-b up', pid);
+}
+
+async function startTarget(): Promise<{ child: Child; port: number; descriptor: string }> {
+  const options: TargetOptions = { address: there, sizeBytes, connection: { deadPeerTimeoutMs } };
+  const starter = new URL('./namespace-target.js', import.meta.url);
+  const child = Child.spawn(starter, [JSON.stringify(options)], { prefix: ['unshare', '-n'] });
+  await setUpNetwork(() => joinHosts(child));
   child.send({ kind: 'go' });
   const { port, descriptor } = await child.expect<Listening>('listening');
   return { child, port, descriptor };
@@ -95,11 +88,12 @@ async function scenario(): Promise<void> {
   const { type } = await connection.whenClosed();
   const endMs = performance.now() - vanished;
   const target = await targetEnded;
+  const failed = completions.filter((each) => !each.ok && each.operation !== 'receive');
   const outcome: Outcome = {
     kind: 'outcome',
     posted: id,
     ids: completions.map((each) => each.id),
-    successes: completions.filter((each) => each.ok).length,
+    failures: failed.map((each) => each.status),
     endMs,
     type,
     targetType: target.type,
@@ -113,11 +107,8 @@ async function scenario(): Promise<void> {
 try {
   await scenario();
 } catch (error) {
-  // Whatever fails before the first second is over is the machine's refusal of namespaces or
-  // cables.
-  if (performance.now() - started > 10_000 || !(error instanceof Error)) throw error;
-  if (!('status' in error)) throw error;
-  const refused: Refused = { kind: 'refused', reason: error.message.trim() };
+  if (!(error instanceof SetupRefusal)) throw error;
+  const refused: Refused = { kind: 'refused', reason: error.message };
   report(refused);
   process.exit(0);
 }
