@@ -287,8 +287,8 @@ export class Peer implements AsyncDisposable {
     // Copied now: the caller may change it while the address is being resolved.
     const privateData = optionalPrivateData(options.privateData, limits.privateDataBytes).slice();
     const request = await this.createConnectionRequest(address, port, options);
-    const connection = request.connect({ privateData });
     const timeoutMs = requireTimeout(options.timeoutMs, 'timeoutMs');
+    const connection = connectOrDestroy(request, privateData);
     const left = Math.max(0, timeoutMs - (performance.now() - start));
     try {
       return await connection.whenEstablished({
@@ -480,4 +480,14 @@ function limitsOf(options: EndpointLimits | undefined): [number, number, number,
     bound('connections'),
     bound('unfetchedRequests'),
   ];
+}
+
+/** A request that could not even start must not stay behind: nobody has a name for it. */
+function connectOrDestroy(request: OutgoingRequest, privateData: Uint8Array): Connection {
+  try {
+    return request.connect({ privateData });
+  } catch (error) {
+    request.destroy();
+    throw error;
+  }
 }

@@ -39,6 +39,25 @@ conform('atomic write', ({ it }) => {
     assert.deepEqual([...region.bytes], [8, 7, 6, 5, 4, 3, 2, 1]);
   });
 
+  it('is not seen by a read that was posted before it', async (world) => {
+    const pair = await world.pair({ initiator: { crc: false }, target: { crc: false } });
+    const length = 1 << 20;
+    const local = await world.local(pair, length);
+    const { region, remote } = await world.lend(pair, length);
+    const place = length - 8;
+    const view = new DataView(region.bytes.buffer, region.bytes.byteOffset, length);
+    for (let round = 1n; round <= 30n; round++) {
+      const before = view.getBigUint64(place, true);
+      pair.initiator.postRead({ local, remote, length });
+      pair.initiator.postAtomicWrite({ remote, remoteOffset: place, value: round });
+      pair.initiator.postFlush({ remote, length: 8, type: 'visibility' });
+      assert.ok((await takeAll(pair.initiator.completionQueue, 3)).every((each) => each.ok));
+      const seen = Buffer.from(local.bytes.buffer, local.bytes.byteOffset, length);
+      assert.equal(seen.readBigUInt64LE(place), before);
+      assert.equal(view.getBigUint64(place, true), round);
+    }
+  });
+
   it('needs an offset on 8 bytes, as librpma', async (world) => {
     const pair = await world.pair();
     const { remote } = await world.lend(pair, 64);

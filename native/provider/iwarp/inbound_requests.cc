@@ -30,9 +30,15 @@ bool InboundRequests::push(InboundRequest request) {
 
 bool InboundRequests::advance() {
   const std::lock_guard lock(mutex_);
+  return advance_locked();
+}
+
+bool InboundRequests::advance_locked() {
   bool ready = false;
   while (!cleared_ && !persisting_ && executed_ != tail_) {
-    if (!execute(slot(executed_))) break;
+    InboundRequest& next = slot(executed_);
+    if (!execute(next)) break;
+    if (next.kind == InboundRequest::Kind::Read) ++reads_unanswered_;
     ++executed_;
     ready = true;
   }
@@ -42,6 +48,8 @@ bool InboundRequests::advance() {
 bool InboundRequests::execute(InboundRequest& request) {
   if (!request.persist.empty()) return start_persist(request);
   if (request.kind == InboundRequest::Kind::AtomicWrite) {
+    // An earlier Read must not see it, and its bytes are taken only as they are sent.
+    if (reads_unanswered_ > 0) return false;
     const std::uint8_t(&value)[8] =
         *reinterpret_cast<const std::uint8_t(*)[8]>(request.value.data());
     if (!memory::store_atomic_write(request.data, value, request.use->guarded())) {
@@ -109,7 +117,9 @@ void InboundRequests::persisted(std::uint64_t sequence, const core::Status& stat
       request.status = abi::ExtensionStatus::RemoteOperation;
       request.durability = abi::Durability::None;
       request.error = status.sys_errno != 0 ? status.sys_errno : EIO;
+      persist_failed_ = true;
     }
+    if (request.kind == InboundRequest::Kind::Read) ++reads_unanswered_;
     ++executed_;
   }
   advance();
@@ -131,9 +141,17 @@ bool InboundRequests::answered() {
   if (head_ == begun_) return false;  // cleared meanwhile
   InboundRequest& done = slot(head_);
   const bool failed = done.status != abi::ExtensionStatus::Success;
+  if (done.kind == InboundRequest::Kind::Read) --reads_unanswered_;
   done = InboundRequest{};
   ++head_;
+  // What waited for this answer is ready to be sent by the same turn.
+  static_cast<void>(advance_locked());
   return failed;
+}
+
+bool InboundRequests::persist_failed() const {
+  const std::lock_guard lock(mutex_);
+  return persist_failed_;
 }
 
 bool InboundRequests::empty() const {

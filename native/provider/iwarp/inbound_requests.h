@@ -77,6 +77,8 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   /** The oldest answer's last byte is TCP's. True when it reported a failure, which ends us. */
   bool answered();
 
+  /** A persist failed: whatever ends the connection next, this is why. */
+  [[nodiscard]] bool persist_failed() const;
   [[nodiscard]] bool empty() const;
   /** Whether an answer that is owed uses the region. */
   [[nodiscard]] bool uses(const memory::Region* region) const;
@@ -84,6 +86,7 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   void clear();
 
  private:
+  bool advance_locked();
   bool execute(InboundRequest& request);
   bool start_persist(InboundRequest& request);
   void submit_next_range(InboundRequest& request);
@@ -104,7 +107,9 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   std::uint64_t begun_ = 0;
   std::uint64_t executed_ = 0;
   std::uint64_t tail_ = 0;
-  bool persisting_ = false;  // the request at executed_ waits for a persist
+  bool persisting_ = false;           // the request at executed_ waits for a persist
+  std::size_t reads_unanswered_ = 0;  // executed, their bytes not all TCP's
+  bool persist_failed_ = false;
   bool cleared_ = false;
 };
 

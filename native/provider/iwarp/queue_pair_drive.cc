@@ -118,6 +118,12 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
       if (receiver_.clean()) {
         reason = EndReason{};
         reason.event = abi::ConnectionEvent::Closed;
+        if (inbound_->persist_failed()) {
+          // The other side learned of it and left before we came to end the connection ourselves.
+          reason.event = abi::ConnectionEvent::Lost;
+          reason.cause = lost(0, nullptr);
+          reason.cause.detail = "a persist failed here";
+        }
       } else {
         reason.cause.detail = "the stream ended inside a message";
       }
