@@ -305,6 +305,46 @@ TEST(the_scratch_of_emulated_flushes_goes_with_its_connection) {
   peer->close();
 }
 
+// ---- A flush that fails ------------------------------------------------------------------------
+
+void publish_behind_a_failed_flush(abi::PmemDurability kind) {
+  const auto peer = open_peer();
+  const auto other = open_peer();
+  const Persistent log = make_persistent(*other, kPage, kind);
+  log.persist->held.store(true);
+  log.persist->outcome = core::Status::from_errno(EIO, "msync");
+  Pair pair = connect(peer, other);
+  abi::Submission publish =
+      at(operation(abi::Operation::AtomicWrite, 3, 8), *log.memory.region, 64);
+  std::memset(publish.value, 0x77, sizeof(publish.value));
+  CHECK(pair.client->post(persistent_flush(*log.memory.region, 8), {}).ok());
+  CHECK(pair.client->post(publish, {}).ok());
+  pair.client->kick();
+  CHECK(pair.bell->until([&] { return log.persist->inside.load() == 1; }));
+  log.persist->open();
+  const auto done = completions(pair.bell, *pair.client->completion_queue(), 2);
+  CHECK_EQ(done.size(), 2u);
+  CHECK_EQ(int{done[0].status}, static_cast<int>(abi::CompletionStatus::RemoteOperation));
+  CHECK_EQ(done[0].provider_error, EIO);
+  CHECK_EQ(int{done[1].status}, static_cast<int>(abi::CompletionStatus::Flushed));
+  CHECK(next_event(pair.bell, *pair.client) == abi::ConnectionEvent::Lost);
+  CHECK(next_event(pair.bell, *pair.server) == abi::ConnectionEvent::Lost);
+  const std::array<std::byte, 8> untouched{};
+  CHECK(std::memcmp(log.memory.data() + 64, untouched.data(), untouched.size()) == 0);
+  peer->close();
+  other->close();
+}
+
+TEST(an_atomic_write_behind_a_failed_flush_of_storage_publishes_nothing) {
+  // Write, flush, atomic write, posted without waiting, are crash-safe in that order, also when the
+  // flush fails.
+  publish_behind_a_failed_flush(abi::PmemDurability::Storage);
+}
+
+TEST(an_atomic_write_behind_a_failed_flush_of_pmem_publishes_nothing) {
+  publish_behind_a_failed_flush(abi::PmemDurability::Pmem);
+}
+
 TEST(nothing_lives_on) { CHECK_EQ(core::live_total(), 0); }
 
 }  // namespace

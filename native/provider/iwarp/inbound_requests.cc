@@ -35,7 +35,9 @@ bool InboundRequests::advance() {
 
 bool InboundRequests::advance_locked() {
   bool ready = false;
-  while (!cleared_ && !persisting_ && executed_ != tail_) {
+  // Behind a failure nothing happens any more: an atomic write must not publish what a flush before
+  // it could not make durable.
+  while (!cleared_ && !persisting_ && !failed_ && executed_ != tail_) {
     InboundRequest& next = slot(executed_);
     if (!execute(next)) break;
     if (next.kind == InboundRequest::Kind::Read) ++reads_unanswered_;
@@ -56,6 +58,7 @@ bool InboundRequests::execute(InboundRequest& request) {
       request.use->poison();
       request.status = abi::ExtensionStatus::RemoteOperation;
       request.error = EFAULT;
+      failed_ = true;
     }
     return true;
   }
@@ -117,7 +120,7 @@ void InboundRequests::persisted(std::uint64_t sequence, const core::Status& stat
       request.status = abi::ExtensionStatus::RemoteOperation;
       request.durability = abi::Durability::None;
       request.error = status.sys_errno != 0 ? status.sys_errno : EIO;
-      persist_failed_ = true;
+      failed_ = true;
     }
     if (request.kind == InboundRequest::Kind::Read) ++reads_unanswered_;
     ++executed_;
@@ -129,11 +132,6 @@ void InboundRequests::persisted(std::uint64_t sequence, const core::Status& stat
 InboundRequest* InboundRequests::begin_answer() {
   const std::lock_guard lock(mutex_);
   return begun_ == executed_ ? nullptr : &slot(begun_++);
-}
-
-bool InboundRequests::has_answer() const {
-  const std::lock_guard lock(mutex_);
-  return begun_ != executed_;
 }
 
 bool InboundRequests::answered() {
@@ -149,9 +147,9 @@ bool InboundRequests::answered() {
   return failed;
 }
 
-bool InboundRequests::persist_failed() const {
+bool InboundRequests::failed() const {
   const std::lock_guard lock(mutex_);
-  return persist_failed_;
+  return failed_;
 }
 
 bool InboundRequests::empty() const {

@@ -73,12 +73,11 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
 
   /** Send path: the next request whose answer is ready, now begun; null when there is none. */
   InboundRequest* begin_answer();
-  [[nodiscard]] bool has_answer() const;
   /** The oldest answer's last byte is TCP's. True when it reported a failure, which ends us. */
   bool answered();
 
-  /** A persist failed: whatever ends the connection next, this is why. */
-  [[nodiscard]] bool persist_failed() const;
+  /** A request failed. Nothing behind it is executed, and whatever ends us next, this is why. */
+  [[nodiscard]] bool failed() const;
   [[nodiscard]] bool empty() const;
   /** Whether an answer that is owed uses the region. */
   [[nodiscard]] bool uses(const memory::Region* region) const;
@@ -109,7 +108,7 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   std::uint64_t tail_ = 0;
   bool persisting_ = false;           // the request at executed_ waits for a persist
   std::size_t reads_unanswered_ = 0;  // executed, their bytes not all TCP's
-  bool persist_failed_ = false;
+  bool failed_ = false;
   bool cleared_ = false;
 };
 

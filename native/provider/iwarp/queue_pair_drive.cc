@@ -118,11 +118,11 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
       if (receiver_.clean()) {
         reason = EndReason{};
         reason.event = abi::ConnectionEvent::Closed;
-        if (inbound_->persist_failed()) {
+        if (inbound_->failed()) {
           // The other side learned of it and left before we came to end the connection ourselves.
           reason.event = abi::ConnectionEvent::Lost;
           reason.cause = lost(0, nullptr);
-          reason.cause.detail = "a persist failed here";
+          reason.cause.detail = "a persist or an atomic write failed here";
         }
       } else {
         reason.cause.detail = "the stream ended inside a message";
@@ -207,7 +207,7 @@ void QueuePair::pump(std::uint64_t budget_bytes) {
           reason.cause.detail = "the source memory is gone (a truncated file?)";
         } else if (failure.answer) {
           reason.terminate = Cause::kOperationStream;
-          reason.cause.detail = "a persist failed here";
+          reason.cause.detail = "a persist or an atomic write failed here";
         }
         end(std::move(reason));
       }

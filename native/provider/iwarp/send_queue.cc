@@ -73,11 +73,6 @@ void SendQueue::sent(std::uint64_t sequence) {
   retire();
 }
 
-bool SendQueue::has_unbegun() const {
-  const std::lock_guard lock(mutex_);
-  return taken_ != tail_;
-}
-
 SendSlot* SendQueue::oldest_waiting() {
   const std::lock_guard lock(mutex_);
   return waiting_.empty() ? nullptr : &slot(waiting_.front());

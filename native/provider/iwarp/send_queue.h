@@ -62,8 +62,6 @@ class SendQueue {
   SendSlot* take();
   /** TCP has all its bytes: a write or send is done. */
   void sent(std::uint64_t sequence);
-  /** Whether something is posted and not begun (it may be held back). */
-  [[nodiscard]] bool has_unbegun() const;
 
   // Receive side: the oldest operation that waits for an answer. Valid until settled or failed.
   SendSlot* oldest_waiting();
