@@ -5,13 +5,13 @@
 //
 //   npm run bench -- [--rows name,name] [--trials 7] [--seconds 1] [--json file]
 
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { place, type Result, type Row, rows } from './rows.js';
-import { median, rounded, spread } from './statistics.js';
-import { type Placement, runTrial } from './trial.js';
-import { PingPong } from './yardstick.js';
+import { place, type Placement } from './placement.js';
+import type { Result, Row, Unit } from './row.js';
+import { rows } from './rows.js';
+import { median, rounded, type Spread, spread } from './statistics.js';
+import { Yardsticks } from './yardstick.js';
 
 interface Running {
   readonly row: Row;
@@ -43,68 +43,55 @@ function chosenRows(names: string | undefined): readonly Row[] {
   });
 }
 
-/** Processors this process may run on. */
-function allowedCpus(): number[] {
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1] ?? '0';
-  return list.split(',').flatMap((part) => {
-    const [first = 0, last = first] = part.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, n) => first + n);
-  });
-}
-
-async function runRow(running: Running, yardstick: PingPong, seconds: number): Promise<void> {
+async function runRow(running: Running, yardsticks: Yardsticks, seconds: number): Promise<void> {
   const { row, placement } = running;
-  const isSpinning = row.yardstick === 'pingpong_spinning';
-  let baseline: number | null = null;
-  if (row.yardstick !== 'own median') {
-    baseline = await yardstick.measure({ isSpinning, seconds, placement });
-  }
-  const { shape, sizeBytes, busyPollMicroseconds } = row;
-  const trial = { shape, sizeBytes, seconds, placement, busyPollMicroseconds };
-  const measured = await runTrial(trial);
-  running.provider = measured.provider;
-  running.values.push(measured[row.figure]);
-  running.baselines.push(baseline ?? measured.median);
+  const { value, baseline, provider } = await row.run({ seconds, placement, yardsticks });
+  running.provider = provider;
+  running.values.push(value);
+  if (baseline !== null) running.baselines.push(baseline);
 }
 
 function resultOf({ row, values, baselines, provider }: Running): Result {
+  const { name, sizeBytes, unit, yardstick } = row;
+  const common = { name, provider, sizeBytes, unit, value: spread(values) };
+  if (yardstick === null) return { ...common, baseline: null, ratio: null };
   const ratios = values.map((value, n) => value / (baselines[n] ?? Number.NaN));
-  const name = row.yardstick === 'own median' ? 'median' : row.yardstick;
-  return {
-    name: row.name,
-    provider,
-    sizeBytes: row.sizeBytes,
-    unit: 'us',
-    value: spread(values),
-    baseline: { name, ...spread(baselines) },
-    ratio: rounded(median(ratios)),
-  };
+  const baseline = { name: yardstick, ...spread(baselines) };
+  return { ...common, baseline, ratio: rounded(median(ratios)) };
 }
 
-function verdict(row: Row, ratio: number | null): string {
-  if (row.bar === null || ratio === null) return '';
-  const bar = `<= ${row.bar}`;
-  if (ratio > row.bar) return `${bar}  MISSED`;
-  return row.aim !== null && ratio <= row.aim ? `${bar}  aim met` : bar;
+function verdict(row: Row, result: Result): string {
+  if (row.bar === null) return '';
+  const figure = result.ratio ?? result.value.median;
+  const isWithin = (bar: number): boolean => (row.isRate ? figure >= bar : figure <= bar);
+  const bar = `${row.isRate ? '>=' : '<='} ${row.bar}`;
+  if (!isWithin(row.bar)) return `${bar}  MISSED`;
+  return row.aim !== null && isWithin(row.aim) ? `${bar}  aim met` : bar;
 }
 
 function line(cells: readonly string[]): string {
-  const widths = [28, 24, 24, 7, 0];
+  const widths = [28, 6, 26, 26, 7, 0];
   return cells
     .map((cell, n) => cell.padEnd(widths[n] ?? 0))
     .join(' ')
     .trimEnd();
 }
 
+const digits: Readonly<Record<Unit, number>> = { us: 1, ms: 2, bytes: 0, 'GB/s': 2, '1/s': 2 };
+
 function printTable(results: readonly Result[]): void {
-  console.log(line(['row', 'median (min - max) us', 'yardstick us', 'ratio', 'asked']));
-  for (const { name, value, baseline, ratio } of results) {
+  console.log(line(['row', 'unit', 'median (min - max)', 'yardstick', 'ratio', 'asked']));
+  for (const result of results) {
+    const { name, unit, value, baseline, ratio } = result;
     const row = rows.find((each) => each.name === name);
-    const shown = (s: { min: number; median: number; max: number } | null): string =>
-      s === null ? '-' : `${s.median.toFixed(1)} (${s.min.toFixed(1)} - ${s.max.toFixed(1)})`;
-    const judged = row === undefined ? '' : verdict(row, ratio);
-    console.log(line([name, shown(value), shown(baseline), ratio?.toFixed(2) ?? '-', judged]));
+    const shown = (s: Spread | null): string => {
+      if (s === null) return '-';
+      const [mid, min, max] = [s.median, s.min, s.max].map((n) => n.toFixed(digits[unit]));
+      return `${mid} (${min} - ${max})`;
+    };
+    const judged = row === undefined ? '' : verdict(row, result);
+    const cells = [name, unit, shown(value), shown(baseline), ratio?.toFixed(2) ?? '-', judged];
+    console.log(line(cells));
   }
 }
 
@@ -126,22 +113,20 @@ function readOptions(): { rows?: string; trials: string; seconds: string; json?:
 const options = readOptions();
 const trials = Math.max(1, Math.round(positive(options.trials, 'trials')));
 const seconds = positive(options.seconds, 'seconds');
-const cpus = allowedCpus();
-const canPin = spawnSync('taskset', ['-V']).error === undefined;
 const running: Running[] = [];
 for (const row of chosenRows(options.rows)) {
-  const placement = place(row, cpus, canPin);
+  const placement = place(row.placement);
   if (typeof placement === 'string') console.log(`${row.name}: left out, ${placement}`);
   else running.push({ row, placement, values: [], baselines: [], provider: '' });
 }
-const yardstick = await PingPong.compile();
+const yardsticks = await Yardsticks.compile();
 try {
   for (let trial = 1; trial <= trials; trial++) {
     console.error(`trial ${trial} of ${trials}`);
-    for (const each of running) await runRow(each, yardstick, seconds);
+    for (const each of running) await runRow(each, yardsticks, seconds);
   }
 } finally {
-  await yardstick.remove();
+  await yardsticks.remove();
 }
 const results = running.map(resultOf);
 printTable(results);

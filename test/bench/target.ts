@@ -5,7 +5,7 @@
 
 import { type Connection, MemoryUsage, type MemoryRegion, Peer } from 'rpma';
 import { report, toHex } from '../support/child.js';
-import type { Listening, TargetOptions } from './trial.js';
+import type { Listening, TargetOptions } from './latency.js';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as TargetOptions;
 const echoBytes = 8;

@@ -13,7 +13,7 @@ import {
 } from 'rpma';
 import { fromHex, report } from '../support/child.js';
 import { quantile } from './statistics.js';
-import type { ClientOptions, Measured, Shape } from './trial.js';
+import type { ClientOptions, Measured, Shape } from './latency.js';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ClientOptions;
 
