@@ -8,72 +8,14 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { diskFolder, folderOn, removeFolder, tmpfsMount } from '../support/folders.js';
-import {
-  assertOutput,
-  assertSuccess,
-  type Block,
-  blocksOf,
-  compiledRoot,
-  Program,
-  readPage,
-  userPages,
-} from './support.js';
-
-interface Command {
-  readonly example: string;
-  readonly program: string;
-  readonly address: string;
-  readonly port: string;
-  readonly rest: readonly string[];
-}
-
-interface Run {
-  readonly server: Command;
-  readonly client: Command;
-  readonly serverOutput: string;
-  readonly clientOutput: string;
-}
-
-/** A run on a page: a block with two commands, then one block of output for each program. */
-function runsOf(blocks: readonly Block[]): Run[] {
-  return blocks
-    .filter(({ language }) => language === 'sh')
-    .map((commands) => {
-      const after = blocks.slice(blocks.indexOf(commands) + 1);
-      const [server, client] = commands.text.trimEnd().split('\n').map(commandOf);
-      const serverOutput = after[0];
-      const clientOutput = after[1];
-      assert.ok(server !== undefined && client !== undefined, 'a run needs two commands');
-      assert.equal(serverOutput?.role, 'server', 'the output of the server follows the commands');
-      assert.equal(clientOutput?.role, 'client', 'then comes the output of the client');
-      return {
-        server,
-        client,
-        serverOutput: serverOutput?.text ?? '',
-        clientOutput: clientOutput?.text ?? '',
-      };
-    });
-}
-
-function commandOf(line: string): Command {
-  const words = /^npm run -s example -- (\S+) (server|client) (\S+) (\d+)((?: \S+)*)$/.exec(line);
-  assert.ok(words !== null, `not a command of an example: ${line}`);
-  const [, example = '', program = '', address = '', port = '', rest = ''] = words;
-  return { example, program, address, port, rest: rest.split(' ').filter((word) => word !== '') };
-}
-
-function startProgram(command: Command, port: string, folder: string): Program {
-  const file = join(compiledRoot, 'examples', command.example, `${command.program}.js`);
-  return new Program(file, [command.address, port, ...command.rest], folder);
-}
+import { examplePages, portOf, type Run, runsOf, startProgram } from './example-runs.js';
+import { assertOutput, assertSuccess, compiledRoot, Program } from './support.js';
 
 async function runPair(run: Run, folder: string): Promise<void> {
   const server = startProgram(run.server, '0', folder);
   let client: Program | null = null;
   try {
-    const line = await server.firstLine();
-    const port = /:(\d+)$/.exec(line)?.[1] ?? '';
-    assert.notEqual(Number(port), 0, `the first line names no port: ${line}`);
+    const port = await portOf(server);
     client = startProgram(run.client, port, folder);
     const [clientEnd, serverEnd] = await Promise.all([client.end(), server.end()]);
     assertSuccess(clientEnd, 'the client');
@@ -88,11 +30,11 @@ async function runPair(run: Run, folder: string): Promise<void> {
 }
 
 describe('the examples print what their READMEs say', () => {
-  const pages = userPages().filter((page) => /^examples\/\d\d/.test(page));
+  const pages = examplePages();
   assert.ok(pages.length > 0, 'no example has a README');
   for (const page of pages) {
     test(page, async () => {
-      const runs = runsOf(blocksOf(readPage(page)));
+      const runs = runsOf(page);
       assert.ok(runs.length > 0, 'the page shows no run');
       const folder = await diskFolder();
       try {

@@ -1,69 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Another program decodes our frames: tshark captures a conversation with every operation on
-// loopback and finds MPA and DDP/RDMAP in it and no malformed frame. It needs the right to capture.
+// Another program decodes our frames: tshark captures a conversation with every operation, and each
+// example, on loopback, and finds MPA and DDP/RDMAP in them and no malformed frame. It needs the
+// right to capture.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { Peer, RemoteRegion } from 'rpma';
-import { until, withDeadline } from '../support/deadline.js';
+import { examplePages, portOf, type Run, runsOf, startProgram } from '../docs/example-runs.js';
+import { assertSuccess, type Program } from '../docs/support.js';
+import { Capture, captureObstacle, dissect } from '../support/capture.js';
 import { diskFolder, removeFolder } from '../support/folders.js';
 import { localUsage, remoteUsage } from '../support/world.js';
-
-/** Why nothing can be captured here, or null. */
-function obstacle(): string | null {
-  const found = spawnSync('tshark', ['-D'], { encoding: 'utf8' });
-  if (found.error !== undefined) return 'tshark is not installed';
-  return /\blo\b/.test(found.stdout) ? null : 'this user may not capture on lo';
-}
-
-/**
- * A capture of one port whose packets are told, source port by source port, as they are written.
- */
-class Capture {
-  readonly #tshark: ChildProcess;
-  #seen = '';
-
-  constructor(test: TestContext, port: number, file: string) {
-    const fields = ['-P', '-l', '-T', 'fields', '-e', 'tcp.srcport'];
-    const args = ['-i', 'lo', '-f', `tcp port ${port}`, '-w', file, '-q', ...fields];
-    this.#tshark = spawn('tshark', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    this.#tshark.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#seen += text));
-    test.after(() => void this.#tshark.kill('SIGKILL'));
-  }
-
-  /** Knocks at the port until the capture shows a knock: all before it has been captured, too. */
-  async caughtUp(port: number): Promise<void> {
-    for (let tries = 0; ; tries++) {
-      const socket = connect(port, '127.0.0.1');
-      await withDeadline(new Promise((resolve) => socket.once('connect', resolve)), 'a knock');
-      const knock = `${socket.localPort}\n`;
-      socket.destroy();
-      const shown = until(() => this.#seen.includes(knock), 'the knock in the capture', 500);
-      if (
-        await shown.then(
-          () => true,
-          () => false,
-        )
-      )
-        return;
-      assert.ok(tries < 20, 'tshark shows no packet');
-    }
-  }
-
-  async end(): Promise<void> {
-    const ended = new Promise((resolve) => this.#tshark.once('close', resolve));
-    this.#tshark.kill('SIGINT');
-    await withDeadline(ended, 'the end of tshark');
-  }
-}
-
-function dissect(file: string, ...args: string[]): string {
-  return spawnSync('tshark', ['-r', file, ...args], { encoding: 'utf8' }).stdout;
-}
 
 async function converse(port: number, endpoint: Awaited<ReturnType<Peer['listen']>>, target: Peer) {
   await using initiator = await Peer.open();
@@ -88,7 +37,7 @@ async function converse(port: number, endpoint: Awaited<ReturnType<Peer['listen'
   await accepted.close();
 }
 
-const reason = obstacle();
+const reason = captureObstacle();
 
 it(
   'tshark finds MPA and DDP/RDMAP in our frames, none malformed',
@@ -99,10 +48,8 @@ it(
     const file = join(folder, 'frames.pcapng');
     await using target = await Peer.open();
     await using endpoint = await target.listen('127.0.0.1', 0);
-    const capture = new Capture(test, endpoint.port, file);
-    await capture.caughtUp(endpoint.port);
+    const capture = await Capture.start(test, endpoint.port, file);
     await converse(endpoint.port, endpoint, target);
-    await capture.caughtUp(endpoint.port);
     await capture.end();
     const lines = dissect(file);
     for (const found of [
@@ -119,3 +66,54 @@ it(
     assert.equal(dissect(file, '-Y', '_ws.malformed'), '');
   },
 );
+
+/** What a run must show beside the set-up, by the example's name. */
+const operations: Readonly<Record<string, readonly string[]>> = {
+  '01-connection': [],
+  '02-read-to-volatile': ['Read Request [last', 'Read Response [last'],
+  '03-read-to-persistent': ['Read Request [last', 'Read Response [last'],
+  '04-write-to-persistent': ['Write [last'],
+  '05-flush-to-persistent': ['Write [last'],
+  '07-atomic-write': ['Write [last'],
+  '08-messages-ping-pong': ['Send [last'],
+};
+
+/** Runs both programs of an example in the folder, and captures what passes between them. */
+async function captureRun(capture: (port: number) => Promise<Capture>, run: Run, folder: string) {
+  const server = startProgram(run.server, '0', folder);
+  let client: Program | null = null;
+  try {
+    const port = await portOf(server);
+    const capturing = await capture(Number(port));
+    client = startProgram(run.client, port, folder);
+    const [clientEnd, serverEnd] = await Promise.all([client.end(), server.end()]);
+    assertSuccess(clientEnd, 'the client');
+    assertSuccess(serverEnd, 'the server');
+    await capturing.end();
+  } finally {
+    server.kill();
+    client?.kill();
+  }
+}
+
+describe('tshark decodes what the examples put on loopback', () => {
+  for (const page of examplePages()) {
+    const name = page.split('/')[1] ?? '';
+    for (const [n, run] of runsOf(page).entries()) {
+      it(`${name}, run ${n + 1}`, { skip: reason ?? false }, async (test) => {
+        const expected = operations[name];
+        assert.ok(expected !== undefined, 'this test does not know what the example does');
+        const folder = await diskFolder();
+        test.after(() => removeFolder(folder));
+        const file = join(folder, 'frames.pcapng');
+        await captureRun((port) => Capture.start(test, port, file), run, folder);
+        const lines = dissect(file);
+        for (const found of ['MPA Request Frame', 'MPA Reply Frame', ...expected]) {
+          assert.ok(lines.includes(found), `no ${found} in\n${lines}`);
+        }
+        test.diagnostic(`${lines.split('\n').length - 1} packets`);
+        assert.equal(dissect(file, '-Y', '_ws.malformed'), '');
+      });
+    }
+  }
+});
