@@ -8,6 +8,7 @@ const jobs = {
   test: 'runs all tests, or with an argument those whose file name contains it',
   check: 'checks generated files, format, lint, types and house rules; --fix repairs what it can',
   'test:sanitize': 'runs tests under the address, undefined-behaviour and thread sanitizers',
+  'test:nodes': 'runs unit, conformance and lifetime tests on newer Node versions, same binaries',
   'test:fresh': 'clones what is committed and starts it there as a new user would',
   bench: 'runs the benchmarks',
   example: 'runs one program of an example: <name> <server|client> [arguments]',

@@ -58,6 +58,9 @@ function readRecords(file, result) {
     if (record.passed !== undefined) result.passed += 1;
     else if (record.skipped !== undefined) {
       result.skipped.push({ name: record.skipped, reason: record.reason });
+      if (record.reason !== '') continue;
+      result.failed += 1;
+      result.failures.push({ name: record.skipped, message: 'skipped without a reason' });
     } else if (record.failed !== undefined) {
       result.failed += 1;
       result.failures.push({ name: record.failed, message: record.message });
@@ -66,7 +69,7 @@ function readRecords(file, result) {
   return complete;
 }
 
-function start(file, destination, environment) {
+function start(file, destination, { environment, execPath }) {
   const program = path.join(jsDirectory, file.replace(/\.ts$/, '.js'));
   const flags = ['--expose-gc', '--enable-source-maps', `--test-reporter=${reporter}`];
   const args = [...flags, `--test-reporter-destination=${destination}`, program];
@@ -74,7 +77,7 @@ function start(file, destination, environment) {
   if (wantsTestFlavour(file) && env.RPMA_NATIVE === undefined) {
     env.RPMA_NATIVE = addonPath('rpma_test');
   }
-  return spawn(process.execPath, args, {
+  return spawn(execPath, args, {
     cwd: root,
     env,
     detached: true,
@@ -106,10 +109,10 @@ function waitFor(child) {
   });
 }
 
-async function runFile(file, directory, environment) {
+async function runFile(file, directory, options) {
   const started = performance.now();
   const destination = path.join(directory, `${file.replaceAll('/', '+')}.jsonl`);
-  const ended = await waitFor(start(file, destination, environment));
+  const ended = await waitFor(start(file, destination, options));
   const { output } = ended;
   const result = { file, passed: 0, failed: 0, skipped: [], failures: [], output };
   const complete = readRecords(destination, result);
@@ -133,12 +136,15 @@ function describeEnd({ status, signal, timedOut }, complete, { passed, failed, s
   return null;
 }
 
-/** Runs the files, several at a time unless `width` says otherwise. */
-export async function runNodeTests(files, { environment = {}, width } = {}) {
+/** Runs the files, several at a time unless `width` says otherwise, with this Node or another. */
+export async function runNodeTests(files, options = {}) {
+  const { environment = {}, execPath = process.execPath, width } = options;
   const directory = mkdtempSync(path.join(os.tmpdir(), 'rpma-test-'));
   const wide = width ?? (Number(process.env.RPMA_JOBS) || os.availableParallelism());
   try {
-    return await inParallel(files, wide, (file) => runFile(file, directory, environment));
+    return await inParallel(files, wide, (file) =>
+      runFile(file, directory, { environment, execPath }),
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -15,7 +15,9 @@ function outcome(event, name) {
   const isSuite = data.details?.type === 'suite';
   if (event.type === 'test:pass') {
     if (isSuite) return null;
-    if (data.skip !== undefined) return { skipped: name, reason: String(data.skip || '') };
+    if (data.skip !== undefined) {
+      return { skipped: name, reason: typeof data.skip === 'string' ? data.skip : '' };
+    }
     if (data.todo !== undefined) return { skipped: name, reason: `to do: ${data.todo || ''}` };
     return { passed: name };
   }
