@@ -41,11 +41,12 @@ export class CompletionQueue implements Source<Completion> {
     requireConstructorKey(key, 'CompletionQueue', 'peer.createCompletionQueue()');
     this.#core = core;
     const { handle } = core;
-    // A private queue stays readable after its connection; nobody else lets go of it then.
+    // A private queue stays readable after its connection; nobody else lets go of it then. The core
+    // is what is watched: an open connection, pending waits and iterators hold it and not this.
     const release = (): void => {
       native.queueClose(handle);
     };
-    if (core.parent === null) watchForLeak(this, core, { what: '', release, report: false });
+    if (core.parent === null) watchForLeak(core, core, { what: '', release, report: false });
   }
 
   /** Completions that it can hold. */

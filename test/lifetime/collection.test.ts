@@ -109,6 +109,44 @@ async function waitForMessage(port: number, outcome: Outcome): Promise<WeakRef<P
   return new WeakRef(peer);
 }
 
+/**
+ * A connection of whose own queue a wait alone is left: take(), an iterator or an awaited receive.
+ */
+async function waitOnOwnQueue(
+  port: number,
+  wait: (connection: Connection, resolve: () => void) => void,
+): Promise<{ readonly peer: WeakRef<Peer>; readonly done: Promise<void> }> {
+  const peer = await openPeer();
+  const connection = await peer.connect('127.0.0.1', port);
+  const done = new Promise<void>((resolve) => wait(connection, resolve));
+  return { peer: new WeakRef(peer), done };
+}
+
+const waitsOnOwnQueue = {
+  'a pending take()': (connection: Connection, resolve: () => void): void => {
+    connection.postReceive({ length: 0 });
+    void connection.completionQueue.take().then((first) => {
+      if (first?.operation === 'receive') resolve();
+    });
+  },
+  'a pending wait()': (connection: Connection, resolve: () => void): void => {
+    connection.postReceive({ length: 0 });
+    void connection.completionQueue.wait().then((some) => {
+      if (some) resolve();
+    });
+  },
+  'an iterator': (connection: Connection, resolve: () => void): void => {
+    connection.postReceive({ length: 0 });
+    const iterator = connection.completionQueue[Symbol.asyncIterator]();
+    void iterator.next().then((result) => {
+      if (result.done !== true && result.value.operation === 'receive') resolve();
+    });
+  },
+  'an awaited receive()': (connection: Connection, resolve: () => void): void => {
+    void connection.receive({ length: 0 }).then(resolve);
+  },
+} as const;
+
 async function useAll(peer: Peer, served: Served): Promise<void> {
   const connection = await peer.connect('127.0.0.1', served.port);
   const local = await peer.allocate(sizeBytes, { usage: localUsage });
@@ -202,6 +240,66 @@ describe('the garbage collector', () => {
     await closeKept(served.peer);
     // Its region held the file; nothing does now.
     await reported('a PmemFile', released);
+  });
+
+  for (const [name, wait] of Object.entries(waitsOnOwnQueue)) {
+    it(`takes no queue of an open connection of which ${name} is left`, async (test) => {
+      const targetPeer = await openPeer();
+      test.after(() => targetPeer.close());
+      const endpoint = await targetPeer.listen('127.0.0.1', 0);
+      const accepted = endpoint.take().then((request) => request?.accept().whenEstablished());
+      const kept: { waiting?: Awaited<ReturnType<typeof waitOnOwnQueue>> } = {};
+      await makeAndDrop(async () => {
+        kept.waiting = await waitOnOwnQueue(endpoint.port, wait);
+      });
+      test.after(() => kept.waiting?.peer.deref()?.close());
+      const target = await accepted;
+      assert.ok(kept.waiting !== undefined && target !== undefined);
+      await collect();
+      target.postSend({ length: 0 });
+      await withDeadline(kept.waiting.done, 'the message reaches the wait');
+    });
+  }
+
+  it('takes no queue of which an iterator has completions to give', async (test) => {
+    const [peer, targetPeer] = [await openPeer(), await openPeer()];
+    test.after(() => Promise.all([peer.close(), targetPeer.close()]));
+    const endpoint = await targetPeer.listen('127.0.0.1', 0);
+    const accepted = endpoint.take().then((request) => request?.accept().whenEstablished());
+    const posted = 200; // more than are fetched ahead
+    const kept: { iterator?: AsyncIterableIterator<unknown>; ended?: Promise<unknown> } = {};
+    await makeAndDrop(async () => {
+      const connection = await peer.connect('127.0.0.1', endpoint.port, {
+        connection: { receiveQueueSize: posted, completionQueueSize: posted + 64 },
+      });
+      for (let i = 0; i < posted; i++) connection.postReceive({ length: 0 });
+      kept.iterator = connection.completionQueue[Symbol.asyncIterator]();
+      kept.ended = connection.whenClosed();
+    });
+    (await accepted)?.destroy();
+    await kept.ended;
+    delete kept.ended;
+    let given = 0;
+    for (; (await kept.iterator?.next())?.done === false; given++) if (given < 2) await collect();
+    assert.equal(given, posted);
+  });
+
+  it('takes the queue of an ended connection with what nobody read, and says nothing', async (test) => {
+    const [peer, targetPeer] = [await openPeer(), await openPeer()];
+    test.after(() => Promise.all([peer.close(), targetPeer.close()]));
+    const endpoint = await targetPeer.listen('127.0.0.1', 0);
+    const released = liveObjects();
+    await makeAndDrop(async () => {
+      const accepted = endpoint.take().then((request) => request?.accept().whenEstablished());
+      const connection = await peer.connect('127.0.0.1', endpoint.port);
+      connection.postReceive({ length: 0 });
+      connection.destroy();
+      await (await accepted)?.whenClosed();
+    });
+    await until(() => liveObjects() !== released, 'the unread queue stays at first');
+    for (let round = 0; round < 20 && liveObjects() !== released; round++) await collect();
+    assert.equal(liveObjects(), released);
+    assert.deepEqual(leaks, []);
   });
 
   it('takes no file of which a view is left, and reports the file once that has gone', async () => {
