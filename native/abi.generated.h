@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "c2404427031dc639";
+inline constexpr const char* kAbiHash = "80a9fdb40d4d3c72";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -299,6 +299,10 @@ inline constexpr std::uint64_t kParkedBytes = 65536u;
 inline constexpr std::uint64_t kDriveFrames = 64u;
 inline constexpr std::uint64_t kDriveBytes = 262144u;
 inline constexpr std::uint64_t kInlineSendBytes = 32768u;
+inline constexpr std::uint64_t kStagingBytes = 262144u;
+inline constexpr std::uint64_t kStagingBuffers = 128u;
+inline constexpr std::uint64_t kStagingReceiveBytesLeast = 69632u;
+inline constexpr std::uint64_t kStagingSendBytesLeast = 16384u;
 inline constexpr std::uint64_t kTakeBackMs = 1u;
 inline constexpr std::uint64_t kConnectionEvents = 8u;
 inline constexpr std::uint64_t kSyncWaitSliceMs = 50u;

@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = 'c2404427031dc639';
+export const abiHash = '80a9fdb40d4d3c72';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -586,6 +586,10 @@ export const limits = {
   driveFrames: 64,
   driveBytes: 262144,
   inlineSendBytes: 32768,
+  stagingBytes: 262144,
+  stagingBuffers: 128,
+  stagingReceiveBytesLeast: 69632,
+  stagingSendBytesLeast: 16384,
   takeBackMs: 1,
   connectionEvents: 8,
   syncWaitSliceMs: 50,

@@ -30,7 +30,8 @@ namespace rpma::core {
   X(sockets)                  \
   X(descriptors)              \
   X(threads)                  \
-  X(handles)
+  X(handles)                  \
+  X(staging_bytes)
 
 #define RPMA_EVENT_COUNTERS(X) \
   X(persist_calls)             \

@@ -190,6 +190,8 @@ void QueuePair::teardown() {
       last_words.insert(last_words.end(), terminate.begin(), terminate.end());
     }
     release_socket(reason, std::move(last_words));
+    receiver_.release();
+    transmitter_.release();
     inbound_->clear();
     sends_.fail_all(reason.status, reason.cause.sys_errno);
     receives_.flush();

@@ -22,8 +22,8 @@ namespace rpma::iwarp {
 
 void Receiver::prime(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  RPMA_ASSERT(!buffer_ && bytes.size() <= BufferPool::kBufferBytes);
-  buffer_ = pool_.borrow();
+  RPMA_ASSERT(!buffer_ && bytes.size() <= kStagingBytesLeast);
+  buffer_ = pool_.borrow(kStagingBytesLeast);
   std::memcpy(buffer_.get(), bytes.data(), bytes.size());
   begin_ = 0;
   end_ = bytes.size();
@@ -70,22 +70,22 @@ Receiver::Outcome Receiver::run(int fd, std::uint32_t frames, std::uint64_t byte
 /** Takes more bytes into staging; false when the run ends with *outcome. */
 bool Receiver::fill(int fd, std::uint64_t* received, Outcome* outcome) {
   if (!buffer_) {
-    buffer_ = pool_.borrow();
+    buffer_ = pool_.borrow(kStagingBytesLeast);
     begin_ = end_ = 0;
   }
   // A frame must fit behind begin_; moving is rare and moves less than a frame.
-  if (BufferPool::kBufferBytes - begin_ < kFpduBytesMax) {
+  if (buffer_.size() - begin_ < kFpduBytesMax) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
   for (;;) {
     const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.recv");
-    const ssize_t count = fault.fail ? (errno = fault.err, -1)
-                                     : ::recv(fd, buffer_.get() + end_,
-                                              BufferPool::kBufferBytes - end_, MSG_DONTWAIT);
+    const std::size_t room = buffer_.size() - end_;
+    const ssize_t count =
+        fault.fail ? (errno = fault.err, -1) : ::recv(fd, buffer_.get() + end_, room, MSG_DONTWAIT);
     if (count > 0) {
-      short_read_ = static_cast<std::size_t>(count) < BufferPool::kBufferBytes - end_;
+      short_read_ = static_cast<std::size_t>(count) < room;
       end_ += static_cast<std::size_t>(count);
       *received += static_cast<std::uint64_t>(count);
       return true;
@@ -172,7 +172,7 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
   while (direct_done_ < front_.payload_bytes) {
     const DirectTarget target = sink_.direct_target(front_);
     if (target.data == nullptr) return fail(Cause::kTaggedInvalidStag);  // revoked meanwhile
-    if (!buffer_) buffer_ = pool_.borrow();
+    if (!buffer_) buffer_ = pool_.borrow(kStagingBytesLeast);
     RPMA_ASSERT(begin_ == end_);
     begin_ = end_ = 0;
     std::array<iovec, 2> pieces{};
@@ -230,7 +230,7 @@ void Receiver::drop_front(std::size_t bytes) { begin_ += bytes; }
 
 void Receiver::release_empty() {
   if (begin_ != end_ || !buffer_) return;
-  pool_.give_back(std::move(buffer_));
+  buffer_.give_back();
   begin_ = end_ = 0;
 }
 

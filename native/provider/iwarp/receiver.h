@@ -16,6 +16,7 @@
 #include "memory/region_table.h"
 #include "provider/iwarp/buffer_pool.h"
 #include "provider/iwarp/ddp.h"
+#include "provider/iwarp/mpa.h"
 
 namespace rpma::iwarp {
 
@@ -78,10 +79,19 @@ class Receiver {
   [[nodiscard]] bool passed_any() const { return frames() > 0; }
   /** Frames taken so far; any thread. */
   [[nodiscard]] std::uint64_t frames() const { return frames_.load(std::memory_order_relaxed); }
+  /** The connection has ended: staging is for others. */
+  void release() {
+    buffer_.give_back();
+    begin_ = end_ = 0;
+  }
 
  private:
   // Below this a copy from staging costs less than a system call of its own.
   static constexpr std::size_t kDirectBytesMin = 16 * 1024;
+
+  // A whole frame, and room to read on behind a short one.
+  static constexpr std::size_t kStagingBytesLeast = abi::kStagingReceiveBytesLeast;
+  static_assert(kStagingBytesLeast >= kFpduBytesMax);
 
   enum class Step : std::uint8_t { Taken, NeedMore, Stalled, Failed };
   Step next_frame();

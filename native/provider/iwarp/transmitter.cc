@@ -51,7 +51,7 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
     }
     if (broken()) return Outcome::Failed;
     if (count_ == 0) {
-      if (stage_) pool_.give_back(std::move(stage_));
+      stage_.give_back();
       return Outcome::Idle;
     }
     if (sent >= budget_bytes) return Outcome::Budget;
@@ -155,10 +155,23 @@ bool Transmitter::choose() {
   return false;
 }
 
-/** Whether the largest payload could still be staged. */
+/** Whether the largest payload could still be staged, or in a small stage a good part of one. */
 bool Transmitter::has_room() {
   if (count_ == 0) staged_ = 0;
-  return !crc_ || BufferPool::kBufferBytes - staged_ >= std::max(tagged_max_, untagged_max_);
+  if (!crc_ || !stage_) return true;
+  return stage_.size() - staged_ >=
+         std::min(stage_.size() / 4, std::max(tagged_max_, untagged_max_));
+}
+
+/** How much of a payload the next frame takes: what the other side does, and the stage. */
+std::size_t Transmitter::cut(std::uint64_t left, std::size_t payload_max) {
+  const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left, payload_max));
+  if (!crc_ || bytes <= kInlinePayload) return bytes;
+  if (!stage_) {
+    stage_ = pool_.borrow(abi::kStagingSendBytesLeast);
+    staged_ = 0;
+  }
+  return std::min(bytes, stage_.size() - staged_);
 }
 
 /** Builds the next frame into the window; false when there is nothing (or the source is gone). */
@@ -187,7 +200,7 @@ bool Transmitter::build_send(Frame& out) {
   if (request.carrier == abi::Operation::Write) return build_write(out);
   if (request.carrier != abi::Operation::Send) return build_request(out);
   const std::uint64_t left = request.length - current_.offset;
-  const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left, untagged_max_));
+  const std::size_t bytes = cut(left, untagged_max_);
   UntaggedHeader header;
   header.opcode = Opcode::kSend;
   header.last = out.last = bytes == left;
@@ -202,7 +215,7 @@ bool Transmitter::build_send(Frame& out) {
 bool Transmitter::build_write(Frame& out) {
   const provider::WorkRequest& request = current_.slot->request;
   const std::uint64_t left = request.length - current_.offset;
-  const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left, tagged_max_));
+  const std::size_t bytes = cut(left, tagged_max_);
   TaggedHeader header;
   header.opcode = Opcode::kWrite;
   header.last = out.last = bytes == left;
@@ -276,7 +289,7 @@ bool Transmitter::build_read_response(Frame& out) {
     return false;
   }
   const std::uint64_t left = request.length - current_.offset;
-  const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left, tagged_max_));
+  const std::size_t bytes = cut(left, tagged_max_);
   TaggedHeader header;
   header.opcode = Opcode::kReadResponse;
   header.last = out.last = bytes == left;
@@ -314,7 +327,7 @@ bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes
     return true;
   }
   if (crc_) {
-    if (!stage_) stage_ = pool_.borrow();
+    RPMA_ASSERT(stage_ && stage_.size() - staged_ >= bytes);
     std::byte* const copy = stage_.get() + staged_;
     state = crc32c(state, out.head.data(), header);
     const auto sum = [&] { state = crc32c_copy(state, copy, payload, bytes); };

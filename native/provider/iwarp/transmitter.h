@@ -54,6 +54,11 @@ class Transmitter {
   }
   /** Nothing built is unsent and no message is half built. */
   [[nodiscard]] bool idle() const { return count_ == 0 && current_.kind == Kind::None; }
+  /** The connection has ended, and rest_of_frame() was asked for: the stage is for others. */
+  void release() {
+    count_ = 0;
+    stage_.give_back();
+  }
 
   /** What must still be written so that the stream ends on a frame's border: a copy. */
   [[nodiscard]] std::vector<std::byte> rest_of_frame() const;
@@ -98,6 +103,7 @@ class Transmitter {
   }
   bool choose();
   bool has_room();
+  std::size_t cut(std::uint64_t left, std::size_t payload_max);
   bool build();
   bool build_send(Frame& frame);
   bool build_write(Frame& frame);
