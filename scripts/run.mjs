@@ -11,6 +11,7 @@ const jobs = {
   'test:nodes': 'runs unit, conformance and lifetime tests on newer Node versions, same binaries',
   'test:fresh': 'clones what is committed and starts it there as a new user would',
   bench: 'runs the benchmarks',
+  soak: 'kills processes in the middle of their work, again and again',
   example: 'runs one program of an example: <name> <server|client> [arguments]',
   pack: "builds dist/ and this machine's binary, then packs the tarball",
   build: 'builds dist/ and both flavours of the addon',

@@ -7,7 +7,17 @@ import { setUp } from '../setup/index.mjs';
 import { runNodeTests, testFiles } from '../testing/node-tests.mjs';
 import { printSummary } from '../testing/results.mjs';
 
-const kinds = ['unit', 'types', 'conformance', 'lifetime', 'fault', 'interop', 'package', 'docs'];
+const kinds = [
+  'unit',
+  'types',
+  'conformance',
+  'lifetime',
+  'fault',
+  'interop',
+  'package',
+  'docs',
+  'soak',
+];
 
 export async function run([pattern = '']) {
   const tidyFiles = testFiles(['tidy'], pattern);
