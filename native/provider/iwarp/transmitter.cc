@@ -171,7 +171,8 @@ std::size_t Transmitter::cut(std::uint64_t left, std::size_t payload_max) {
     stage_ = pool_.borrow(abi::kStagingSendBytesLeast);
     staged_ = 0;
   }
-  return std::min(bytes, stage_.size() - staged_);
+  // Whoever is not the last of its message stays a multiple of 4, so that no pad splits a message.
+  return std::min(bytes, (stage_.size() - staged_) & ~std::size_t{3});
 }
 
 /** Builds the next frame into the window; false when there is nothing (or the source is gone). */
