@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { type Connection, type MemoryRegion, RemoteRegion } from 'rpma';
 import { conform } from '../support/conform.js';
 import { lastFor, until } from '../support/deadline.js';
-import { encodeSetup, opcodes, plainSetup, taggedFrame } from '../support/iwarp.js';
+import { encodeSetup, opcodes, plainSetup, taggedFrame, untaggedFrame } from '../support/iwarp.js';
 import {
   type Descriptor,
   descriptorBytes,
@@ -113,6 +113,17 @@ conform('parking', ({ provider, it }) => {
     for (let n = 0; n <= parkedMessages; n++) on.script.send(nothing);
     assert.equal(await answerIsTaken(on), false);
     assert.deepEqual(await receive(on, parkedMessages + 1, 0), [1000]);
+  });
+
+  it('Sends with Solicited Event give their places back', async (world) => {
+    const on = await ground(world);
+    const solicited = (sequence: number): void =>
+      on.script.write(untaggedFrame(opcodes.sendSolicited, { queue: 0, sequence }, nothing));
+    for (let n = 1; n <= 2 * parkedMessages; n++) {
+      solicited(n);
+      assert.equal(await answerIsTaken(on), true, `message ${n}`);
+      await receive(on, 1, 0);
+    }
   });
 
   it('answers pass 60 KiB of parked messages', async (world) => {

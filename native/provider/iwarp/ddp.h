@@ -98,6 +98,10 @@ inline constexpr OpcodeSet kExtendedOpcodes =
   return opcode == Opcode::kWrite || opcode == Opcode::kReadResponse;
 }
 
+[[nodiscard]] constexpr bool opcode_is_send(Opcode opcode) noexcept {
+  return opcode >= Opcode::kSend && opcode <= Opcode::kSendSolicitedInvalidate;
+}
+
 struct TaggedHeader {
   Opcode opcode = Opcode::kWrite;
   bool last = true;

@@ -58,7 +58,7 @@ bool QueuePair::replay_parked() {
       end(receive_failure(verdict.cause));
       return false;
     }
-    const bool message = parse.segment.opcode == Opcode::kSend && parse.segment.last;
+    const bool message = opcode_is_send(parse.segment.opcode) && parse.segment.last;
     parked_bytes_ -= fpdu.size();
     parked_.pop_front();
     if (message) {

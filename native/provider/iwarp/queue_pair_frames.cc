@@ -63,11 +63,6 @@ bool is_answer(const Segment& segment) {
          (segment.opcode == Opcode::kExtension && segment.queue == kAnswerQueueNumber);
 }
 
-bool is_send(Opcode opcode) {
-  return opcode == Opcode::kSend || opcode == Opcode::kSendSolicited ||
-         opcode == Opcode::kSendInvalidate || opcode == Opcode::kSendSolicitedInvalidate;
-}
-
 std::span<const std::byte> payload_of(const Segment& segment, std::span<const std::byte> fpdu) {
   return fpdu.subspan(segment.header_bytes, segment.payload_bytes);
 }
@@ -154,7 +149,7 @@ Verdict QueuePair::request_frame(const Segment& segment, std::span<const std::by
 /** Keeps a request for later, within the space of a connection; beyond it the socket is not read.
  */
 Verdict QueuePair::park(const Segment& segment, std::span<const std::byte> fpdu) {
-  const bool message = is_send(segment.opcode) && segment.last;
+  const bool message = opcode_is_send(segment.opcode) && segment.last;
   const bool full = parked_bytes_ + fpdu.size() > abi::kParkedBytes ||
                     (message && parked_messages_ >= abi::kParkedMessages);
   if (!full) {
