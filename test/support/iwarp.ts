@@ -11,6 +11,7 @@ export const opcodes = {
   send: 3,
   sendInvalidate: 4,
   sendSolicited: 5,
+  sendSolicitedInvalidate: 6,
   terminate: 7,
   immediate: 8,
   extension: 15,
@@ -141,6 +142,11 @@ function seal(ulpdu: Buffer, crc: boolean): Uint8Array {
   return out;
 }
 
+/** A frame around any bytes, however wrong; the length field can say something else. */
+export function rawFrame(ulpdu: Uint8Array, crc: boolean = false): Uint8Array {
+  return seal(Buffer.from(ulpdu), crc);
+}
+
 export interface FrameOptions {
   readonly last?: boolean;
   readonly crc?: boolean;
@@ -245,13 +251,127 @@ export function decodeReadRequest(segment: Segment): ReadRequest {
   };
 }
 
+/** A Terminate's words: what ended the stream, and the headers of the frame at fault. */
+export interface TerminateWords {
+  /** 'layer/type/code', as the tables of the standards write it. */
+  readonly cause: string;
+  /** M, D and R: 0x80, 0x40, 0x20. */
+  readonly flags: number;
+  /** All that stands behind the control word. */
+  readonly headers: Uint8Array;
+}
+
+export function terminateWords(segment: Segment): TerminateWords {
+  const [first, code, flags] = segment.payload;
+  if (
+    segment.opcode !== opcodes.terminate ||
+    first === undefined ||
+    code === undefined ||
+    flags === undefined
+  ) {
+    throw new Error(`no Terminate: opcode ${segment.opcode}, ${segment.payload.length} bytes`);
+  }
+  const cause = `${first >> 4}/${first & 0xf}/${code}`;
+  return { cause, flags, headers: segment.payload.slice(4) };
+}
+
 /** 'layer/type/code', as the tables of the standards write it. */
 export function terminateCause(segment: Segment): string {
-  const [first, code] = segment.payload;
-  if (segment.opcode !== opcodes.terminate || first === undefined || code === undefined) {
-    throw new Error(`no Terminate: opcode ${segment.opcode}`);
+  return terminateWords(segment).cause;
+}
+
+/** Causes that say that the header itself could not be understood. */
+const headerless = new Set(['0/2/5', '1/1/4', '1/2/6']);
+
+/** What a Terminate of this cause says of the frame at fault (RFC 5040, figure 10). */
+export function expectedWords(cause: string, fault: Uint8Array): TerminateWords {
+  const none = { cause, flags: 0, headers: new Uint8Array(0) };
+  const [layer, type] = cause.split('/');
+  if (layer === '2' || (layer === '0' && type === '0') || headerless.has(cause)) return none;
+  const frame = Buffer.from(fault);
+  const tagged = (frame.readUInt8(2) & 0x80) !== 0;
+  const headerBytes = tagged ? 14 : 18;
+  const isRead = !tagged && (frame.readUInt8(3) & 0xf) === opcodes.readRequest;
+  const withBody = isRead && layer === '0' && type === '1';
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(frame.readUInt16BE(0) - headerBytes, 0);
+  const copied = frame.subarray(2, 2 + headerBytes + (withBody ? 28 : 0));
+  const headers = Uint8Array.from(Buffer.concat([length, copied]));
+  return { cause, flags: withBody ? 0xe0 : 0xc0, headers };
+}
+
+/** A Terminate's body; swapped: as siw writes it on little-endian hosts. */
+export function terminateBody(
+  cause: string,
+  options: { readonly swapped?: boolean; readonly fault?: Uint8Array } = {},
+): Uint8Array {
+  const [layer = 0, type = 0, code = 0] = cause.split('/').map(Number);
+  const { flags, headers } =
+    options.fault === undefined
+      ? { flags: 0, headers: new Uint8Array(0) }
+      : expectedWords(cause, options.fault);
+  if (options.swapped !== true) {
+    return Uint8Array.from([(layer << 4) | type, code, flags, 0, ...headers]);
   }
-  return `${first >> 4}/${first & 0xf}/${code}`;
+  const bits = (flags & 0x80 ? 1 : 0) | (flags & 0x40 ? 2 : 0) | (flags & 0x20 ? 4 : 0);
+  return Uint8Array.from([(type << 4) | layer, code, bits, 0, ...headers]);
+}
+
+// ── The extension ──
+
+export const capabilities = { flush: 1, atomicWrite: 2, immediate: 4, checksum: 8 } as const;
+
+export const extensionSubs = { flush: 1, atomicWrite: 2, flushAnswer: 0x81, atomicAnswer: 0x82 };
+
+export interface ExtensionRequest {
+  readonly sub: number;
+  readonly version?: number;
+  readonly type?: number;
+  readonly id?: number;
+  readonly stag: number;
+  readonly taggedOffset: bigint;
+  readonly lengthBytes: bigint;
+  /** Of an atomic write. */
+  readonly value?: Uint8Array;
+}
+
+export function extensionRequestBody(request: ExtensionRequest): Uint8Array {
+  const body = Buffer.alloc(request.value === undefined ? 32 : 40);
+  body.writeUInt8(request.sub, 0);
+  body.writeUInt8(request.version ?? 1, 1);
+  body.writeUInt8(request.type ?? 0, 2);
+  body.writeUInt32BE(request.id ?? 7, 4);
+  body.writeUInt32BE(request.stag >>> 0, 8);
+  body.writeBigUInt64BE(BigInt.asUintN(64, request.taggedOffset), 16);
+  body.writeBigUInt64BE(BigInt.asUintN(64, request.lengthBytes), 24);
+  if (request.value !== undefined) body.set(request.value, 32);
+  return body;
+}
+
+export interface ExtensionAnswer {
+  readonly sub: number;
+  readonly version?: number;
+  readonly status?: number;
+  readonly durability?: number;
+  readonly id: number;
+  readonly errno?: number;
+}
+
+export function extensionAnswerBody(answer: ExtensionAnswer): Uint8Array {
+  const body = Buffer.alloc(12);
+  body.writeUInt8(answer.sub, 0);
+  body.writeUInt8(answer.version ?? 1, 1);
+  body.writeUInt8(answer.status ?? 0, 2);
+  body.writeUInt8(answer.durability ?? 0, 3);
+  body.writeUInt32BE(answer.id, 4);
+  body.writeUInt32BE(answer.errno ?? 0, 8);
+  return body;
+}
+
+/** The id of a request of the extension, for its answer. */
+export function extensionId(segment: Segment): number {
+  if (segment.opcode !== opcodes.extension) throw new Error(`opcode ${segment.opcode}`);
+  return Buffer.from(segment.payload).readUInt32BE(4);
 }
 
 /** The initiator's first frame between our own kind. */

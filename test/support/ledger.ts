@@ -34,6 +34,11 @@ export class Ledger {
     return this.#completions.filter((each) => !each.ok).length;
   }
 
+  /** Of all that were accepted, in the order of their posts. */
+  ids(): number[] {
+    return [...this.#always, ...this.#onError].sort((a, b) => a - b);
+  }
+
   /** Posts one operation under the next id; false when the connection has ended. */
   post(completion: 'always' | 'on-error', post: (id: number) => void): boolean {
     const id = this.#nextId++;

@@ -61,6 +61,7 @@ export class ScriptedPeer {
   #buffer: Buffer = Buffer.alloc(0);
   #wake: (() => void) | null = null;
   #isEnded = false;
+  #endedBy: 'fin' | 'reset' | null = null;
   #sendSequence = 0;
   #requestSequence = 0;
 
@@ -71,13 +72,16 @@ export class ScriptedPeer {
       this.#buffer = Buffer.concat([this.#buffer, bytes]);
       this.#notice();
     });
-    for (const event of ['end', 'close', 'error']) {
-      socket.on(event, () => {
-        this.#isEnded = true;
-        this.#notice();
-      });
-    }
+    socket.on('end', () => this.#end('fin'));
+    socket.on('error', () => this.#end('reset'));
+    socket.on('close', () => this.#end(null));
     test.after(() => void socket.destroy());
+  }
+
+  #end(by: 'fin' | 'reset' | null): void {
+    this.#isEnded = true;
+    this.#endedBy ??= by;
+    this.#notice();
   }
 
   #notice(): void {
@@ -103,8 +107,26 @@ export class ScriptedPeer {
     return this.#buffer.length;
   }
 
+  /** What came and was not taken yet, whatever it is. */
+  takePending(): Uint8Array {
+    const taken = Uint8Array.from(this.#buffer);
+    this.#buffer = Buffer.alloc(0);
+    return taken;
+  }
+
+  /** What the first read of the socket brought; nothing is taken. */
+  async firstChunk(deadlineMs: number = 5000): Promise<Uint8Array> {
+    while (this.#buffer.length === 0) await this.#more('a first byte', deadlineMs);
+    return Uint8Array.from(this.#buffer);
+  }
+
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** How the other side ended the stream; null while it has not, or when this side did. */
+  get endedBy(): 'fin' | 'reset' | null {
+    return this.#endedBy;
   }
 
   async #more(what: string, deadlineMs: number): Promise<void> {
@@ -140,6 +162,14 @@ export class ScriptedPeer {
   /** Resolves when the other side has ended the stream; frames before the end stay readable. */
   async ended(deadlineMs: number = 5000): Promise<void> {
     while (!this.#isEnded) await this.#more('the end of the stream', deadlineMs);
+  }
+
+  /** Every frame until the other side ends the stream, which must end behind a whole one. */
+  async rest(deadlineMs: number = 10_000): Promise<Segment[]> {
+    await this.ended(deadlineMs);
+    const frames: Segment[] = [];
+    while (this.#buffer.length > 0) frames.push(await this.frame());
+    return frames;
   }
 
   async readRequest(): Promise<ReadRequest> {

@@ -12,6 +12,7 @@
 
 #include "core/counters.h"
 #include "core/fault_points.h"
+#include "provider/iwarp/linger.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -101,6 +102,14 @@ void Connector::fail(abi::ConnectionEvent event, const Status& cause,
   }
 }
 
+/** A Reply that cannot be: the other side, which may hold itself connected, is told why not. */
+void Connector::refuse(Cause cause, bool crc, const char* detail) {
+  Linger::start(progress_, detach(), terminate_frame(cause, {}, crc), Linger::Fin::AtOnce);
+  Status status = lost(EPROTO, nullptr);
+  status.detail = detail;
+  fail(abi::ConnectionEvent::Lost, status);
+}
+
 void Connector::on_ready(std::uint32_t) {
   if (!socket_.open()) return;
   const std::shared_ptr<Connector> keep = shared_from_this();
@@ -154,9 +163,7 @@ void Connector::read_reply(QueuePair& queue_pair) {
   const SetupParse parse = parse_setup(input_, SetupKind::kReply);
   if (parse.state == ParseState::kNeedMore) return;
   if (parse.state == ParseState::kFault) {
-    Status status = lost(EPROTO, nullptr);
-    status.detail = setup_fault_name(parse.fault);
-    return fail(abi::ConnectionEvent::Lost, status);
+    return refuse(Cause::kMpaSetup, queue_pair.config().crc == 2, setup_fault_name(parse.fault));
   }
   accept_reply(queue_pair, parse.frame, input_.size());
 }
@@ -190,9 +197,8 @@ void Connector::accept_reply(QueuePair& queue_pair, const SetupFrame& reply, std
     negotiated.outbound_reads =
         std::min<std::uint32_t>(config.outbound_reads, reply.word.inbound_reads);
     if (reply.word.outbound_reads > std::max<std::uint32_t>(config.inbound_reads, 1)) {
-      Status status = lost(EPROTO, nullptr);
-      status.detail = "the other side wants more reads outstanding than we serve";
-      return fail(abi::ConnectionEvent::Lost, status);
+      return refuse(Cause::kMpaInboundReads, negotiated.crc,
+                    "the other side wants more reads outstanding than we serve");
     }
   }
   const std::vector<std::uint8_t> private_data = copy(data);

@@ -30,6 +30,7 @@ class Connector final : public SocketHandler, public std::enable_shared_from_thi
   void accept_reply(QueuePair& queue_pair, const SetupFrame& reply, std::size_t have);
   void fail(abi::ConnectionEvent event, const Status& cause,
             std::vector<std::uint8_t> private_data = {});
+  void refuse(Cause cause, bool crc, const char* detail);
   Socket detach();
 
   const std::weak_ptr<QueuePair> queue_pair_;

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "core/counters.h"
@@ -51,7 +52,9 @@ struct EndReason {
   // Of the oldest operation without an outcome; the others are flushed.
   abi::CompletionStatus status = abi::CompletionStatus::Flushed;
   Cause terminate = Cause::kNone;  // told to the other side
-  bool reset = false;              // end it with RST
+  // Whose headers the Terminate copies: none when the frame at fault is not here any more.
+  enum class Fault : std::uint8_t { None, Received, Parked } fault = Fault::None;
+  bool reset = false;  // end it with RST
   std::vector<std::uint8_t> private_data;
 };
 
@@ -169,6 +172,7 @@ class QueuePair final : public provider::QueuePair,
   void receiver_not_ready();
   void leftover_expired();
   EndReason receive_failure(Cause cause) const;
+  std::span<const std::byte> fault_of(const EndReason& reason) const;
 
   const core::LiveCount live_{core::counters().queue_pairs};
   const std::shared_ptr<DeviceContext> context_;

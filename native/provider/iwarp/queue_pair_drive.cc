@@ -55,7 +55,9 @@ bool QueuePair::replay_parked() {
                                 : Verdict::fail(Cause::kDdpLocal);
     if (verdict.kind == Verdict::Kind::Stall) return true;
     if (verdict.kind == Verdict::Kind::Fail) {
-      end(receive_failure(verdict.cause));
+      EndReason reason = receive_failure(verdict.cause);
+      reason.fault = EndReason::Fault::Parked;
+      end(std::move(reason));
       return false;
     }
     const bool message = opcode_is_send(parse.segment.opcode) && parse.segment.last;

@@ -158,6 +158,7 @@ void QueuePair::on_end(std::function<void()> hook) {
 EndReason QueuePair::receive_failure(Cause cause) const {
   EndReason reason;
   reason.terminate = cause;
+  reason.fault = EndReason::Fault::Received;
   reason.cause = lost(receiver_.error(), receiver_.error() != 0 ? "recv" : nullptr);
   if (receiver_.error() != 0) {
     reason.status = abi::CompletionStatus::Retry;
@@ -167,6 +168,13 @@ EndReason QueuePair::receive_failure(Cause cause) const {
     if (cause != Cause::kNone) reason.cause.detail = cause_name(cause);
   }
   return reason;
+}
+
+/** The frame that the Terminate blames. Both locks are held. */
+std::span<const std::byte> QueuePair::fault_of(const EndReason& reason) const {
+  if (reason.fault == EndReason::Fault::Received) return receiver_.fault();
+  if (reason.fault == EndReason::Fault::Parked && !parked_.empty()) return parked_.front();
+  return {};
 }
 
 void QueuePair::teardown() {
@@ -186,7 +194,7 @@ void QueuePair::teardown() {
     if (reason.terminate != Cause::kNone && !fin_sent_.load()) {
       last_words = transmitter_.rest_of_frame();
       const std::vector<std::byte> terminate =
-          transmitter_.terminate(reason.terminate, receiver_.fault());
+          terminate_frame(reason.terminate, fault_of(reason), negotiated_.crc);
       last_words.insert(last_words.end(), terminate.begin(), terminate.end());
     }
     release_socket(reason, std::move(last_words));
@@ -272,6 +280,7 @@ void QueuePair::receiver_not_ready() {
   reason.cause = Status::failure(abi::Code::ConnectionLost,
                                  "a message found no receive for receiverNotReadyTimeoutMs");
   reason.terminate = Cause::kUntaggedNoBuffer;
+  reason.fault = EndReason::Fault::Parked;
   end(std::move(reason));
 }
 

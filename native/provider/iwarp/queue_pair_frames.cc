@@ -116,8 +116,8 @@ Verdict QueuePair::first_frame(const Segment& segment, std::span<const std::byte
     extension_ = true;
     const bool crc = (hello->capabilities & offered_capabilities(config_) & kCapabilityCrc) != 0;
     if (crc && !negotiated_.crc) {
+      negotiated_.crc = true;  // for our Terminate, too
       if (!fpdu_is_intact(fpdu)) return Verdict::fail(Cause::kMpaCrc);
-      negotiated_.crc = true;
     }
   }
   become_established();

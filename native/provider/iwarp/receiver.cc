@@ -160,6 +160,7 @@ Receiver::Step Receiver::start_direct() {
     target.region->poison();
     return fail(Cause::kDdpLocal);
   }
+  std::memcpy(direct_header_.data(), staged().data(), direct_header_.size());
   direct_ = true;
   direct_done_ = staged_payload;
   drop_front(front_.header_bytes + staged_payload);
@@ -215,8 +216,9 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
 }
 
 std::span<const std::byte> Receiver::fault() const {
+  if (direct_) return direct_header_;
   const std::span<const std::byte> bytes = staged();
-  if (direct_ || bytes.size() < kUlpduLengthBytes) return {};
+  if (bytes.size() < kUlpduLengthBytes) return {};
   return bytes.first(std::min(bytes.size(), fpdu_bytes(core::load_be16(bytes.data()))));
 }
 

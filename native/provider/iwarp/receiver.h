@@ -7,6 +7,7 @@
 // pair's driver lock only.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -119,6 +120,7 @@ class Receiver {
   Segment front_;  // the frame at begin_, once admitted
   bool admitted_ = false;
   bool direct_ = false;  // front_'s payload is being received in place; its header is consumed
+  std::array<std::byte, kTaggedHeaderBytes> direct_header_{};
   std::size_t direct_done_ = 0;
   bool short_read_ = false;
   bool fin_ = false;

@@ -362,15 +362,15 @@ std::vector<std::byte> Transmitter::rest_of_frame() const {
   return rest;
 }
 
-std::vector<std::byte> Transmitter::terminate(Cause cause, std::span<const std::byte> fault) const {
+std::vector<std::byte> terminate_frame(Cause cause, std::span<const std::byte> fault, bool crc) {
   std::vector<std::byte> out(kTerminateFrameBytesMax);
   const std::size_t bytes = encode_terminate(out, cause, fault);
   if (bytes == 0) return {};
   const std::size_t ulpdu = bytes - kUlpduLengthBytes;
   const std::span<std::byte> room = std::span(out).subspan(bytes);
   const std::size_t tail =
-      crc_ ? encode_trailer(room, ulpdu, crc32c(kCrc32cBegin, out.data(), bytes))
-           : encode_trailer_without_crc(room, ulpdu);
+      crc ? encode_trailer(room, ulpdu, crc32c(kCrc32cBegin, out.data(), bytes))
+          : encode_trailer_without_crc(room, ulpdu);
   out.resize(bytes + tail);
   return out;
 }

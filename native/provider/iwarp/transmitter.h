@@ -62,9 +62,6 @@ class Transmitter {
 
   /** What must still be written so that the stream ends on a frame's border: a copy. */
   [[nodiscard]] std::vector<std::byte> rest_of_frame() const;
-  /** A Terminate, whole; empty when the cause is none. */
-  [[nodiscard]] std::vector<std::byte> terminate(Cause cause,
-                                                 std::span<const std::byte> fault) const;
 
  private:
   enum class Kind : std::uint8_t { None, Control, Send, Answer };
@@ -137,5 +134,9 @@ class Transmitter {
   Message current_;
   Failure failure_;
 };
+
+/** A Terminate, whole, with the headers of the frame at fault; empty when the cause is none. */
+[[nodiscard]] std::vector<std::byte> terminate_frame(Cause cause, std::span<const std::byte> fault,
+                                                     bool crc);
 
 }  // namespace rpma::iwarp
