@@ -171,7 +171,7 @@ class QueuePair final : public provider::QueuePair,
   void close_expired();
   void receiver_not_ready();
   void leftover_expired();
-  EndReason receive_failure(Cause cause) const;
+  EndReason receive_failure(Cause cause);
   std::span<const std::byte> fault_of(const EndReason& reason) const;
 
   const core::LiveCount live_{core::counters().queue_pairs};

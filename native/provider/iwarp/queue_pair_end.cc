@@ -155,7 +155,7 @@ void QueuePair::on_end(std::function<void()> hook) {
 }
 
 /** TCP failed, or the other side broke the protocol, which it is told by `cause`. */
-EndReason QueuePair::receive_failure(Cause cause) const {
+EndReason QueuePair::receive_failure(Cause cause) {
   EndReason reason;
   reason.terminate = cause;
   reason.fault = EndReason::Fault::Received;
@@ -166,6 +166,12 @@ EndReason QueuePair::receive_failure(Cause cause) const {
     // Our own operations are not at fault; the oldest carries it all the same.
     reason.status = abi::CompletionStatus::Provider;
     if (cause != Cause::kNone) reason.cause.detail = cause_name(cause);
+    // But for a Read whose own memory was found to be gone as the answer came.
+    const SendSlot* reading = cause == Cause::kDdpLocal ? sends_.oldest_waiting() : nullptr;
+    if (reading != nullptr && reading->request.local && reading->request.local->poisoned()) {
+      reason.status = abi::CompletionStatus::LocalProtection;
+      reason.cause.detail = "the memory to read into is gone (a truncated file?)";
+    }
   }
   return reason;
 }
