@@ -43,6 +43,7 @@ bool adopt_queue(Environment& environment, const std::shared_ptr<provider::Compl
   *handle = 0;
   if (!queue) return true;
   auto object = std::make_shared<QueueObject>();
+  object->is_private = true;
   object->queue = queue;
   object->peer = peer;
   *handle = environment.handles().insert(object);

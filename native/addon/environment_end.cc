@@ -125,6 +125,14 @@ void Environment::close_peer(PeerObject* peer) {
     if ((*object)->kind == abi::ObjectKind::Connection) {
       remove_connection(static_cast<ConnectionObject*>(object->get()));
     }
+    if ((*object)->kind == abi::ObjectKind::Queue) {
+      auto* queue = static_cast<QueueObject*>(object->get());
+      // The outcomes in it are the program's until it read them; JavaScript gives the handle back.
+      if (queue->is_private && !queue->queue->drained() && !ending_) {
+        queue->peer.reset();
+        continue;
+      }
+    }
     handles_->erase((*object)->handle);
   }
   handles_->erase(keep->handle);

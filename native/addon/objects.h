@@ -88,6 +88,7 @@ struct QueueObject : Object {
   QueueObject() : Object(kKind) {}
 
   std::uint32_t empty_polls = 0;  // in a row since the queue was armed: a consumer that spins
+  bool is_private = false;        // of one connection: readable after it, and after its peer
   std::shared_ptr<provider::CompletionQueue> queue;
   std::shared_ptr<PeerObject> peer;
 };

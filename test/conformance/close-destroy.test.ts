@@ -157,6 +157,22 @@ conform('close and destroy', ({ it }) => {
     assert.equal(all.length, 10);
   });
 
+  it('outcomes stay readable after the peer of the connection was closed', async (world) => {
+    for (const ending of ['close', 'destroy'] as const) {
+      const pair = await world.pair();
+      const ledger = new Ledger();
+      for (let n = 0; n < 10; n++) {
+        ledger.post('always', (id) => pair.initiator.postWrite({ length: 0, id }));
+        ledger.post('always', (id) => pair.initiator.postReceive({ length: 0, id }));
+      }
+      if (ending === 'destroy') pair.initiatorPeer.destroy();
+      await withDeadline(pair.initiatorPeer.close(), 'the peer closes');
+      ledger.add(...(await takeRest(pair.initiator.completionQueue)));
+      ledger.audit();
+      assert.ok(pair.initiator.completionQueue.closed);
+    }
+  });
+
   it('a connection is disposed of by await using', async (world) => {
     const pair = await world.pair();
     {
