@@ -11,6 +11,7 @@ import { ConnectionCore } from './internal/connection-core.js';
 import { EndpointCore } from './internal/endpoint-core.js';
 import { native, type Handle, type NativeConnectionOptions } from './internal/native.js';
 import type { PeerCore } from './internal/peer-core.js';
+import { publishReports } from './internal/reports.js';
 import { asError, requireObject } from './internal/validate.js';
 import type { Peer } from './peer.js';
 import type { ConnectionChoice, Source, WaitOptions } from './types.js';
@@ -20,7 +21,8 @@ let construct: (handle: Handle, peer: PeerCore, config: ConnectionConfig) => End
 /**
  * A listening address. Keeps the process alive until closed or unref'd, as net.Server. Requests
  * that are not fetched wait; at `limits.unfetchedRequests` of them it stops accepting until one is
- * fetched.
+ * fetched. What it refuses, and when it has to pause, is published on the channel `rpma:error` of
+ * node:diagnostics_channel.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: `rpma_ep_listen`, `struct rpma_ep`
@@ -48,7 +50,8 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
     const { address, port } = native.endpointAddress(handle);
     this.#address = address;
     this.#port = port;
-    this.#core = new EndpointCore(handle, peer, () => this.#next(this.#config, this.#native));
+    const next = () => this.#next(this.#config, this.#native);
+    this.#core = new EndpointCore(handle, peer, next, (reports) => publishReports(this, reports));
   }
 
   /** The peer that listens. */

@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "80a9fdb40d4d3c72";
+inline constexpr const char* kAbiHash = "12fd4860b4704712";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -209,6 +209,15 @@ enum class ReadyKind : std::uint8_t {
 };
 inline constexpr std::size_t kReadyKindCount = 4;
 
+enum class ReportKind : std::uint8_t {
+  None = 0,
+  AcceptPaused = 1,
+  SetupRefused = 2,
+  ConnectionRefused = 3,
+  AddressSlowed = 4,
+};
+inline constexpr std::size_t kReportKindCount = 5;
+
 enum class ObjectKind : std::uint8_t {
   None = 0,
   Peer = 1,
@@ -280,6 +289,12 @@ inline constexpr std::uint64_t kPendingSetupsPerAddress = 16u;
 inline constexpr std::uint64_t kConnections = 4096u;
 inline constexpr std::uint64_t kUnfetchedRequests = 128u;
 inline constexpr std::uint64_t kAcceptPauseMs = 100u;
+inline constexpr std::uint64_t kSlowedAddresses = 1024u;
+inline constexpr std::uint64_t kSlowedErrorsForgiven = 4u;
+inline constexpr std::uint64_t kSlowedStepMs = 50u;
+inline constexpr std::uint64_t kSlowedDelayMsMax = 2000u;
+inline constexpr std::uint64_t kSlowedDecayMs = 5000u;
+inline constexpr std::uint64_t kReportIntervalMs = 200u;
 inline constexpr std::uint64_t kQueueSize = 10u;
 inline constexpr std::uint64_t kQueueSizeMax = 65536u;
 inline constexpr std::uint64_t kResolveTimeoutMs = 1000u;

@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = '80a9fdb40d4d3c72';
+export const abiHash = '12fd4860b4704712';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -469,6 +469,24 @@ export const readyKindNumber = {
   completions: 3,
 } as const;
 
+export const reportKinds = [
+  'none',
+  'accept-paused',
+  'setup-refused',
+  'connection-refused',
+  'address-slowed',
+] as const;
+
+export type ReportKind = (typeof reportKinds)[number];
+
+export const reportKindNumber = {
+  none: 0,
+  acceptPaused: 1,
+  setupRefused: 2,
+  connectionRefused: 3,
+  addressSlowed: 4,
+} as const;
+
 export const objectKinds = [
   'none',
   'peer',
@@ -567,6 +585,12 @@ export const limits = {
   connections: 4096,
   unfetchedRequests: 128,
   acceptPauseMs: 100,
+  slowedAddresses: 1024,
+  slowedErrorsForgiven: 4,
+  slowedStepMs: 50,
+  slowedDelayMsMax: 2000,
+  slowedDecayMs: 5000,
+  reportIntervalMs: 200,
   queueSize: 10,
   queueSizeMax: 65536,
   resolveTimeoutMs: 1000,

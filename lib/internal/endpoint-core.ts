@@ -5,7 +5,7 @@
 import { check, holderCount, listen, sourceEnvironment, unlisten } from './environment.js';
 import type { ReadyListener } from './environment.js';
 import { KeepAlive } from './keep-alive.js';
-import { native, type Handle, type NativeConnectionOptions } from './native.js';
+import { native, type Handle, type NativeConnectionOptions, type NativeReport } from './native.js';
 import type { PeerCore } from './peer-core.js';
 import { Resource } from './resource.js';
 import { SourceCore, type SourceHooks } from './source.js';
@@ -15,10 +15,17 @@ export class EndpointCore<T> extends Resource implements ReadyListener {
   readonly peer: PeerCore;
   readonly keepAlive: KeepAlive = new KeepAlive(holderCount);
   readonly source: SourceCore<T>;
+  readonly #tell: (reports: readonly NativeReport[]) => void;
 
-  /** `next` fetches one request with the endpoint's own configuration. */
-  constructor(handle: Handle, peer: PeerCore, next: () => T | null) {
+  /** `next` fetches one request with the endpoint's own configuration; `tell` must not throw. */
+  constructor(
+    handle: Handle,
+    peer: PeerCore,
+    next: () => T | null,
+    tell: (reports: readonly NativeReport[]) => void,
+  ) {
     super('endpoint', peer);
+    this.#tell = tell;
     this.handle = handle;
     this.peer = peer;
     const hooks: SourceHooks<T> = {
@@ -42,6 +49,8 @@ export class EndpointCore<T> extends Resource implements ReadyListener {
 
   onReady(): void {
     this.source.ready();
+    const reports = native.endpointReports(this.handle);
+    if (reports !== null) this.#tell(reports);
   }
 
   override destroy(): void {

@@ -66,6 +66,16 @@ export interface NativeEvent {
   readonly privateData: Uint8Array;
 }
 
+/** Counted since the last report of its kind; address and error are the newest's. */
+export interface NativeReport {
+  /** Index into reportKinds. */
+  readonly kind: number;
+  readonly count: number;
+  /** '' where there is none. */
+  readonly address: string;
+  readonly error: NativeError;
+}
+
 export interface NativeBinding {
   readonly abiHash: string;
   readonly flavour: 'release' | 'test';
@@ -161,6 +171,8 @@ export interface NativeBinding {
   endpointAddress(endpoint: Handle): { address: string; port: number };
   /** A connection handle in state 'request', or 0 when there is none. */
   endpointNext(endpoint: Handle, options: NativeConnectionOptions): NativeResult;
+  /** What was announced and not taken yet, or null; at most one of each kind. */
+  endpointReports(endpoint: Handle): NativeReport[] | null;
   endpointClose(endpoint: Handle): NativeResult;
 
   /**
@@ -237,6 +249,8 @@ export interface NativeTest {
   switchSet(name: string, on: boolean): void;
   /** Live native objects by kind. */
   counters(): Record<string, number>;
+  /** How often what happened since the process began. */
+  events(): Record<string, number>;
   /**
    * The n-th persist from now is cut in the middle (seeded); it and all later ones fail. 0: never.
    */

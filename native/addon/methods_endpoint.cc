@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The binding's methods of endpoints. JavaScript thread only. The endpoint's notification means
-// 'call endpointNext until it returns 0'.
+// 'call endpointNext until it returns 0, and endpointReports'.
 
 #include <utility>
 
 #include "addon/arguments.h"
+#include "addon/async.h"
 #include "addon/methods.h"
 
 namespace rpma::addon {
@@ -80,6 +81,25 @@ napi_value endpoint_next(napi_env env, napi_callback_info info) {
   return make_number(env, static_cast<double>(*handle));
 }
 
+napi_value endpoint_reports(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  auto* endpoint = call.environment().find<EndpointObject>(call.number(0));
+  const std::vector<provider::Report> reports =
+      endpoint == nullptr ? std::vector<provider::Report>{} : endpoint->listener->take_reports();
+  if (reports.empty()) return make_null(env);
+  napi_value array = nullptr;
+  napi_create_array_with_length(env, reports.size(), &array);
+  for (std::uint32_t i = 0; i < reports.size(); ++i) {
+    napi_value object = make_object(env);
+    set_property(env, object, "kind", make_number(env, static_cast<double>(reports[i].kind)));
+    set_property(env, object, "count", make_number(env, static_cast<double>(reports[i].count)));
+    set_property(env, object, "address", make_text(env, reports[i].address));
+    set_property(env, object, "error", make_error(env, reports[i].cause));
+    napi_set_element(env, array, i, object);
+  }
+  return array;
+}
+
 napi_value endpoint_close(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   Environment& environment = call.environment();
@@ -91,9 +111,8 @@ napi_value endpoint_close(napi_env env, napi_callback_info info) {
 }
 
 constexpr Method kMethods[] = {
-    {"endpointListen", endpoint_listen},
-    {"endpointAddress", endpoint_address},
-    {"endpointNext", endpoint_next},
+    {"endpointListen", endpoint_listen}, {"endpointAddress", endpoint_address},
+    {"endpointNext", endpoint_next},     {"endpointReports", endpoint_reports},
     {"endpointClose", endpoint_close},
 };
 

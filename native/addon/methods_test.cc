@@ -60,13 +60,18 @@ napi_value switch_set(napi_env env, napi_callback_info info) {
   return found ? make_undefined(env) : no_such(env, "no such switch");
 }
 
-napi_value counters(napi_env env, napi_callback_info) {
+napi_value counters_of(napi_env env, bool wanted_live) {
   napi_value object = make_object(env);
   core::for_each_counter([&](const char* name, bool live, std::int64_t value) {
-    if (live) set_property(env, object, name, make_number(env, static_cast<double>(value)));
+    if (live == wanted_live)
+      set_property(env, object, name, make_number(env, static_cast<double>(value)));
   });
   return object;
 }
+
+napi_value counters(napi_env env, napi_callback_info) { return counters_of(env, true); }
+
+napi_value events(napi_env env, napi_callback_info) { return counters_of(env, false); }
 
 /** The oracle of the file that argument 0 names; null when it was mapped without one. */
 template <std::size_t kCount>
@@ -103,9 +108,11 @@ napi_value oracle_persists(napi_env env, napi_callback_info info) {
 }
 
 constexpr Method kMethods[] = {
-    {"faultSet", fault_set},     {"faultClear", fault_clear}, {"faultHits", fault_hits},
-    {"faultNames", fault_names}, {"switchSet", switch_set},   {"counters", counters},
-    {"oracleCut", oracle_cut},   {"oracleCopy", oracle_copy}, {"oraclePersists", oracle_persists},
+    {"faultSet", fault_set},     {"faultClear", fault_clear},
+    {"faultHits", fault_hits},   {"faultNames", fault_names},
+    {"switchSet", switch_set},   {"counters", counters},
+    {"events", events},          {"oracleCut", oracle_cut},
+    {"oracleCopy", oracle_copy}, {"oraclePersists", oracle_persists},
 };
 
 }  // namespace

@@ -39,6 +39,7 @@ namespace rpma::core {
   X(persist_failures)          \
   X(guard_hits)                \
   X(setups_refused)            \
+  X(setups_delayed)            \
   X(connections_refused)       \
   X(accept_pauses)             \
   X(protection_errors)         \

@@ -187,12 +187,22 @@ struct ListenLimits {
   int backlog = 0;  // 0: the system's maximum
 };
 
+/** Events of a listener that are no requests, counted since the last report of their kind. */
+struct Report {
+  abi::ReportKind kind = abi::ReportKind::None;
+  std::uint64_t count = 0;
+  std::string address;  // the source of the newest, where there is one
+  Status cause;         // of the newest
+};
+
 class Listener {
  public:
   virtual ~Listener() = default;
   virtual Address address() const = 0;
   virtual std::shared_ptr<IncomingRequest> next() = 0;  // null when there is none
   virtual void set_notify(NotifyTarget target) = 0;     // one notification per request
+  /** What was announced by a notification and not taken; bounded by the number of kinds. */
+  virtual std::vector<Report> take_reports() = 0;
   /** Stops listening and rejects what was not fetched. Idempotent. */
   virtual void close() = 0;
 };

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
 import * as descriptors from 'rpma/descriptors';
+import * as diagnostics from 'rpma/diagnostics';
 import * as rpma from 'rpma';
 import { packageRoot } from '../support/folders.js';
 import { readPage, userPages } from './support.js';
@@ -57,6 +58,15 @@ describe('the pages', () => {
     const entry = readPage('lib/index.ts');
     const exported = [...entry.matchAll(/\btype (\w+)/g)].map(([, name = '']) => name);
     assert.deepEqual(named.sort(), exported.sort());
+  });
+
+  test('the reference names every channel, and every type of rpma/diagnostics', () => {
+    const page = readPage('docs/reference/README.md');
+    const section = page.slice(page.indexOf('## Channels'), page.indexOf('## Numbers'));
+    const named = [...section.matchAll(/^\| `channels\.(\w+)`/gm)].map(([, name = '']) => name);
+    assert.deepEqual(named.sort(), Object.keys(diagnostics.channels).sort());
+    const types = readPage('lib/diagnostics.ts').matchAll(/^export (?:type|interface) (\w+)/gm);
+    for (const [, name = ''] of types) assert.ok(section.includes(`\`${name}\``), name);
   });
 
   test('the guide for users of librpma names each of its functions once', () => {

@@ -144,16 +144,17 @@ describe('the packed tarball', () => {
     ]);
   });
 
-  test('is imported as an ES module, both entries', () => {
+  test('is imported as an ES module, every entry', () => {
     const program = [
       "import { Peer, RemoteRegion } from 'rpma';",
       "import * as descriptors from 'rpma/descriptors';",
+      "import { channels } from 'rpma/diagnostics';",
       "import manifest from 'rpma/package.json' with { type: 'json' };",
       'const same = descriptors.RemoteRegion === RemoteRegion;',
-      'console.log(manifest.version, typeof Peer.open, same);',
+      'console.log(manifest.version, typeof Peer.open, same, channels.error);',
     ].join('\n');
     const args = ['--no-warnings', '--input-type=module', '--eval', program];
-    assert.equal(node(args, folder).trim(), `${manifest.version} function true`);
+    assert.equal(node(args, folder).trim(), `${manifest.version} function true rpma:error`);
   });
 
   test('writes durably to a file', () => {
@@ -182,8 +183,8 @@ describe('the packed tarball', () => {
     assert.equal(node(args, folder).trim(), 'true');
   });
 
-  test('descriptors load without the native addon', () => {
-    const program = "import 'rpma/descriptors'; console.log('loaded');";
+  test('descriptors and diagnostics load without the native addon', () => {
+    const program = "import 'rpma/descriptors'; import 'rpma/diagnostics'; console.log('loaded');";
     rmSync(path.join(installed, 'prebuilds'), { recursive: true });
     assert.equal(node(['--input-type=module', '--eval', program], folder).trim(), 'loaded');
     // The rest says what is missing, by its code.

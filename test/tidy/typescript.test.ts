@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import ts from 'typescript';
 import { expectNone, filesBelow, linesMatching, read, typeScriptFiles } from './tree.js';
 
-const publicEntries = new Set(['rpma', 'rpma/descriptors']);
+const publicEntries = new Set(['rpma', 'rpma/descriptors', 'rpma/diagnostics']);
 
 function importsOf(file: string): string[] {
   return ts.preProcessFile(read(file), true, true).importedFiles.map(({ fileName }) => fileName);
@@ -64,16 +64,18 @@ test('only lib/internal/native.ts loads the addon', () => {
   expectNone(others.flatMap((file) => linesMatching(file, pattern)));
 });
 
-test('rpma/descriptors reaches no file that loads the addon', () => {
-  const seen = new Set<string>();
-  const visit = (file: string): void => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    for (const name of loadedBy(file)) if (name.startsWith('.')) visit(resolve(file, name));
-  };
-  visit('lib/descriptors.ts');
-  assert.ok(!seen.has('lib/internal/native.ts'), [...seen].join(' '));
-});
+for (const entry of ['descriptors', 'diagnostics']) {
+  test(`rpma/${entry} reaches no file that loads the addon`, () => {
+    const seen = new Set<string>();
+    const visit = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const name of loadedBy(file)) if (name.startsWith('.')) visit(resolve(file, name));
+    };
+    visit(`lib/${entry}.ts`);
+    assert.ok(!seen.has('lib/internal/native.ts'), [...seen].join(' '));
+  });
+}
 
 test('conformance, interop and fault tests see the public entries only', () => {
   const files = ['conformance', 'interop', 'fault'].flatMap((kind) =>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What the objects of one device share: the region table with its protection domain, the progress
-// thread, the persist threads, staging buffers, and the list of living queue pairs. Any thread.
+// thread, the persist threads, staging buffers, addresses to be slowed, and the list of living
+// queue pairs. Any thread.
 #pragma once
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include "memory/region_table.h"
 #include "provider/iwarp/buffer_pool.h"
 #include "provider/iwarp/progress_thread.h"
+#include "provider/iwarp/slowed_addresses.h"
 
 namespace rpma::iwarp {
 
@@ -23,6 +25,7 @@ struct DeviceContext {
   memory::RegionTable regions;
   std::uint64_t domain = 1;  // one protection domain a device, and a region table of its own
   BufferPool buffers;
+  SlowedAddresses slowed;
   std::shared_ptr<ProgressThread> progress;
   std::shared_ptr<memory::PersistService> persist;
   bool direct_write_to_pmem = false;

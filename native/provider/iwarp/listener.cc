@@ -39,6 +39,7 @@ Listener::Listener(std::shared_ptr<DeviceContext> context, Socket socket,
                    const provider::ListenLimits& limits)
     : context_(std::move(context)),
       limits_(limits),
+      reports_(std::make_shared<ListenerReports>(context_->progress)),
       id_(context_->progress->next_id()),
       address_(local_address_of(socket.fd())),
       socket_(std::move(socket)) {}
@@ -62,6 +63,7 @@ std::shared_ptr<provider::IncomingRequest> Listener::next() {
 }
 
 void Listener::set_notify(provider::NotifyTarget target) {
+  reports_->set_notify(target);
   bool pending = false;
   {
     const std::lock_guard lock(mutex_);
@@ -105,6 +107,7 @@ void Listener::on_ready(std::uint32_t) {
       // Out of descriptors or memory: the pending connection stays in the backlog; try later.
       if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
         core::count(core::counters().accept_pauses);
+        reports_->note(abi::ReportKind::AcceptPaused, {}, accepted.status());
         pause();
         return;
       }
@@ -115,31 +118,63 @@ void Listener::on_ready(std::uint32_t) {
   }
 }
 
+/** Whether there is a place for one more; the newest is closed when there is none. */
 bool Listener::admit(const provider::Address& remote) {
-  if (setups_.size() >= limits_.pending_setups) return false;
-  if (places_->connections.load() + setups_.size() >= limits_.connections) return false;
+  if (setups_.size() >= limits_.pending_setups) {
+    return refuse(abi::ReportKind::SetupRefused, remote, "limits.pendingSetups are pending");
+  }
+  if (places_->connections.load() + setups_.size() >= limits_.connections) {
+    return refuse(abi::ReportKind::ConnectionRefused, remote, "limits.connections are taken");
+  }
   if (is_loopback(remote)) return true;
   const auto found = setups_by_address_.find(remote.host);
-  return found == setups_by_address_.end() || found->second < limits_.pending_setups_per_address;
+  if (found == setups_by_address_.end() || found->second < limits_.pending_setups_per_address) {
+    return true;
+  }
+  return refuse(abi::ReportKind::SetupRefused, remote,
+                "limits.pendingSetupsPerAddress are pending from one address");
+}
+
+bool Listener::refuse(abi::ReportKind kind, const provider::Address& remote, const char* bound) {
+  core::count(kind == abi::ReportKind::SetupRefused ? core::counters().setups_refused
+                                                    : core::counters().connections_refused);
+  reports_->note(kind, remote.host, Status::failure(abi::Code::Limit, bound));
+  return false;
 }
 
 void Listener::accept_one(Socket socket, const provider::Address& remote) {
-  if (!admit(remote)) {
-    core::count(core::counters().setups_refused);
-    return;  // the newest is closed
-  }
+  if (!admit(remote)) return;
   auto setup = std::make_shared<PendingSetup>(weak_from_this(), std::move(socket), remote);
   setup->id = context_->progress->next_id();
-  if (!context_->progress->add(setup->id, setup->socket.fd(), EPOLLIN, setup).ok()) return;
-  setup->timer =
-      context_->progress->add_timer(core::now_ns() + abi::kSetupTimeoutMs * kUnit,
-                                    [weak = weak_from_this(), weak_setup = std::weak_ptr(setup)] {
-                                      const auto self = weak.lock();
-                                      const auto late = weak_setup.lock();
-                                      if (self && late) self->drop(late);
-                                    });
+  const std::uint64_t now = core::now_ns();
+  const auto later = [&](std::uint64_t delay_ms, auto method) {
+    return context_->progress->add_timer(
+        now + delay_ms * kUnit,
+        [weak = weak_from_this(), weak_setup = std::weak_ptr(setup), method] {
+          const auto self = weak.lock();
+          const auto held = weak_setup.lock();
+          if (self && held) (self.get()->*method)(held);
+        });
+  };
+  setup->timer = later(abi::kSetupTimeoutMs, &Listener::drop);
   setups_.insert(setup);
   ++setups_by_address_[remote.host];
+  const std::uint64_t delay_ms = context_->slowed.delay_ms(remote, now);
+  if (delay_ms == 0) return take_up(setup);
+  core::count(core::counters().setups_delayed);
+  reports_->note(abi::ReportKind::AddressSlowed, remote.host,
+                 Status::failure(abi::Code::Limit, "protection errors came from that address"));
+  setup->delay = later(delay_ms, &Listener::take_up);
+}
+
+/** From now on what it sends is read. */
+void Listener::take_up(const std::shared_ptr<PendingSetup>& setup) {
+  if (!setups_.contains(setup)) return;
+  const Status added = context_->progress->add(setup->id, setup->socket.fd(), EPOLLIN, setup);
+  if (added.ok()) return;
+  core::count(core::counters().setups_refused);
+  reports_->note(abi::ReportKind::SetupRefused, setup->remote.host, added);
+  drop(setup);
 }
 
 void Listener::drop(const std::shared_ptr<PendingSetup>& setup) {
@@ -147,6 +182,7 @@ void Listener::drop(const std::shared_ptr<PendingSetup>& setup) {
   const auto found = setups_by_address_.find(setup->remote.host);
   if (--found->second == 0) setups_by_address_.erase(found);
   context_->progress->cancel_timer(setup->timer);
+  context_->progress->cancel_timer(setup->delay);
   if (setup->socket.open()) {
     context_->progress->remove(setup->id, setup->socket.fd());
     setup->socket.close();
@@ -178,7 +214,9 @@ void Listener::request_complete(const std::shared_ptr<PendingSetup>& setup,
                                                    std::move(setup->input), places_);
   drop(setup);
   if (markers || full_places) {
-    if (full_places) core::count(core::counters().connections_refused);
+    if (full_places) {
+      refuse(abi::ReportKind::ConnectionRefused, setup->remote, "limits.connections are taken");
+    }
     static_cast<void>(request->reject({}));
     return;
   }

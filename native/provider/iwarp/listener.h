@@ -2,6 +2,7 @@
 //
 // The passive side's set-up: accepts TCP connections, reads one MPA Request from each within bounds
 // (size, time, number, number a source address), and keeps whole requests until they are fetched.
+// A set-up of an address with protection errors waits before it is read, and is pending meanwhile.
 // Sockets belong to the progress thread until a request is fetched; requests may be used from any
 // thread.
 #pragma once
@@ -14,6 +15,7 @@
 #include <set>
 
 #include "provider/iwarp/device_context.h"
+#include "provider/iwarp/listener_reports.h"
 #include "provider/iwarp/mpa.h"
 #include "provider/iwarp/queue_pair.h"
 
@@ -68,7 +70,8 @@ class PendingSetup final : public SocketHandler, public std::enable_shared_from_
   Socket socket;
   const provider::Address remote;
   std::uint64_t id = 0;
-  ProgressThread::TimerId timer = 0;
+  ProgressThread::TimerId timer = 0;  // the end of its time
+  ProgressThread::TimerId delay = 0;  // until it is read
   std::vector<std::byte> input;
 };
 
@@ -86,6 +89,7 @@ class Listener final : public provider::Listener,
   provider::Address address() const override { return address_; }
   std::shared_ptr<provider::IncomingRequest> next() override;
   void set_notify(provider::NotifyTarget target) override;
+  std::vector<provider::Report> take_reports() override { return reports_->take(); }
   void close() override;
 
   void on_ready(std::uint32_t events) override;
@@ -96,6 +100,8 @@ class Listener final : public provider::Listener,
  private:
   void accept_one(Socket socket, const provider::Address& remote);
   bool admit(const provider::Address& remote);
+  bool refuse(abi::ReportKind kind, const provider::Address& remote, const char* bound);
+  void take_up(const std::shared_ptr<PendingSetup>& setup);
   void request_complete(const std::shared_ptr<PendingSetup>& setup, const SetupFrame& frame);
   void stop_watching();
   void pause();
@@ -105,6 +111,7 @@ class Listener final : public provider::Listener,
   const std::shared_ptr<DeviceContext> context_;
   const provider::ListenLimits limits_;
   const std::shared_ptr<ListenerPlaces> places_ = std::make_shared<ListenerPlaces>();
+  const std::shared_ptr<ListenerReports> reports_;
   const std::uint64_t id_;
   provider::Address address_;
 

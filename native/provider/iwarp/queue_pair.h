@@ -54,7 +54,8 @@ struct EndReason {
   Cause terminate = Cause::kNone;  // told to the other side
   // Whose headers the Terminate copies: none when the frame at fault is not here any more.
   enum class Fault : std::uint8_t { None, Received, Parked } fault = Fault::None;
-  bool reset = false;  // end it with RST
+  bool reset = false;       // end it with RST
+  bool protection = false;  // the other side used memory that it was not granted
   std::vector<std::uint8_t> private_data;
 };
 
@@ -243,6 +244,8 @@ class QueuePair final : public provider::QueuePair,
 /** The provider's word for a request that it could not serve: what a Terminate's cause does to us.
  */
 abi::CompletionStatus status_of_cause(Cause cause);
+/** A key that names nothing, bounds, or rights: memory was used that was not granted. */
+bool is_protection(Cause cause);
 /** What this side offers, a mask of abi::kExtensionCapabilities*. */
 std::uint16_t offered_capabilities(const provider::QueuePairConfig& config);
 

@@ -172,6 +172,7 @@ EndReason QueuePair::receive_failure(Cause cause) {
       reason.status = abi::CompletionStatus::LocalProtection;
       reason.cause.detail = "the memory to read into is gone (a truncated file?)";
     }
+    reason.protection = is_protection(cause);
   }
   return reason;
 }
@@ -217,6 +218,10 @@ void QueuePair::teardown() {
   cancel_timer(&setup_timer_);
   cancel_timer(&close_timer_);
   cancel_timer(&parked_timer_);
+  if (reason.protection) {
+    core::count(core::counters().protection_errors);
+    context_->slowed.note(remote_address(), core::now_ns());
+  }
   for (const std::function<void()>& hook : hooks) hook();
   send_completions_->detach(this);
   receive_completions_->detach(this);

@@ -69,6 +69,8 @@ std::span<const std::byte> payload_of(const Segment& segment, std::span<const st
 
 }  // namespace
 
+bool is_protection(Cause cause) { return cause_layer(cause) <= 1 && cause_type(cause) == 1; }
+
 abi::CompletionStatus status_of_cause(Cause cause) {
   switch (cause) {
     case Cause::kUntaggedNoBuffer:
@@ -81,9 +83,7 @@ abi::CompletionStatus status_of_cause(Cause cause) {
     default:
       break;
   }
-  const bool protection = (cause_layer(cause) == 0 && cause_type(cause) == 1) ||
-                          (cause_layer(cause) == 1 && cause_type(cause) == 1);
-  if (protection) return abi::CompletionStatus::RemoteAccess;
+  if (is_protection(cause)) return abi::CompletionStatus::RemoteAccess;
   if (cause_layer(cause) == 2) return abi::CompletionStatus::Provider;
   return abi::CompletionStatus::RemoteInvalid;
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See listener_reports.h.
+#include "provider/iwarp/listener_reports.h"
+
+#include "core/clock.h"
+
+namespace rpma::iwarp {
+
+void ListenerReports::set_notify(provider::NotifyTarget target) {
+  bool pending = false;
+  {
+    const std::lock_guard lock(mutex_);
+    target_ = target;
+    pending = state_ == State::Due;
+  }
+  if (pending) target.notify();
+}
+
+void ListenerReports::note(abi::ReportKind kind, const std::string& remote, const Status& cause) {
+  const std::uint64_t now = core::now_ns();
+  std::uint64_t announce_ns = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    provider::Report& report = waiting_[static_cast<std::size_t>(kind)];
+    report.kind = kind;
+    ++report.count;
+    report.address = remote;
+    report.cause = cause;
+    if (state_ != State::Empty) return;
+    state_ = State::Held;
+    announce_ns = quiet_ns_;
+  }
+  if (announce_ns <= now) return announce();
+  progress_->add_timer(announce_ns, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->announce();
+  });
+}
+
+void ListenerReports::announce() {
+  provider::NotifyTarget target;
+  {
+    const std::lock_guard lock(mutex_);
+    quiet_ns_ = core::now_ns() + abi::kReportIntervalMs * core::kNanosecondsPerMillisecond;
+    state_ = State::Due;
+    target = target_;
+  }
+  target.notify();
+}
+
+std::vector<provider::Report> ListenerReports::take() {
+  std::vector<provider::Report> taken;
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::Due) return taken;
+  for (provider::Report& report : waiting_) {
+    if (report.count == 0) continue;
+    taken.push_back(std::move(report));
+    report = {};
+  }
+  state_ = State::Empty;
+  return taken;
+}
+
+}  // namespace rpma::iwarp
