@@ -9,6 +9,7 @@ const jobs = {
   check: 'checks generated files, format, lint, types and house rules; --fix repairs what it can',
   'test:sanitize': 'runs tests under the address, undefined-behaviour and thread sanitizers',
   'test:nodes': 'runs unit, conformance and lifetime tests on newer Node versions, same binaries',
+  fuzz: 'fuzzes the native core with clang: [--seconds N] [--target X] [--jobs J] [--input FILE]',
   'test:fresh': 'clones what is committed and starts it there as a new user would',
   bench: 'runs the benchmarks',
   soak: 'kills processes in the middle of their work, again and again',

@@ -101,6 +101,41 @@ export async function ensureRequired() {
   );
 }
 
+const clangs = [
+  { program: 'clang++-14', debian: ['clang-14', 'libclang-rt-14-dev', 'llvm-14'] },
+  { program: 'clang++', debian: ['clang', 'libclang-rt-dev', 'llvm'] },
+];
+
+/** Whether it links libFuzzer and the sanitizers, which are packages of their own. */
+async function canFuzz(program) {
+  const input =
+    'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }';
+  const flags = ['-fsanitize=fuzzer,address,undefined', '-x', 'c++', '-', '-o', '/dev/null'];
+  return (await capture(program, flags, { input })).status === 0;
+}
+
+/** The clang++ of the fuzz job, installed where that is possible; else one line says how. */
+export async function ensureClang() {
+  const find = async () => {
+    for (const { program } of clangs) {
+      if (findProgram(program) !== null && (await canFuzz(program))) return program;
+    }
+    return null;
+  };
+  let found = await find();
+  const prefix = found === null ? await rootPrefix() : null;
+  for (const { debian } of clangs) {
+    if (found !== null || prefix === null) break;
+    say(`installing ${debian.join(', ')}`);
+    await aptInstall(prefix, debian);
+    found = await find();
+  }
+  if (found !== null) return found;
+  throw new SetupError(
+    `no clang with libFuzzer. Run: sudo apt-get install -y ${clangs[0].debian.join(' ')}`,
+  );
+}
+
 /** Installs optional packages where that is possible; says once what is missing otherwise. */
 export async function offerOptional(names) {
   const tried = new Set(readStamp('optional').split(' '));

@@ -59,7 +59,7 @@ export function prepareDirectory(directory, command) {
  * Compiles what is stale, several at a time. One file's errors do not keep the others from being
  * compiled: returns the objects there are and the compiler's words on the rest.
  */
-export async function compileSources(directory, sources, flags) {
+export async function compileSources(directory, sources, flags, program = compiler) {
   const stale = sources.filter((source) => {
     const object = objectPath(directory, source);
     return isStale(object, dependencies(object.replace(/\.o$/, '.d')));
@@ -70,7 +70,7 @@ export async function compileSources(directory, sources, flags) {
     const object = objectPath(directory, source);
     mkdirSync(path.dirname(object), { recursive: true });
     const args = [...flags, '-MMD', '-MP', '-c', source, '-o', object];
-    const { status, output } = await capture(compiler, args);
+    const { status, output } = await capture(program, args);
     if (status !== 0) {
       rmSync(object, { force: true });
       errors.push(output);
@@ -101,7 +101,7 @@ export function testSources() {
   return listFiles('native/test', (file) => file.endsWith('_test.cc'));
 }
 
-async function buildLibrary(directory, objects) {
+export async function buildLibrary(directory, objects) {
   const library = path.join(directory, 'librpma.a');
   const isOther = writeIfChanged(path.join(directory, 'objects.list'), objects.join('\n'));
   if (isOther) rmSync(library, { force: true });

@@ -33,3 +33,15 @@ export const flavours = {
     environment: { TSAN_OPTIONS: 'halt_on_error=0:exitcode=66:second_deadlock_stack=1' },
   },
 };
+
+/** Of the fuzz job, by clang only. Warnings are errors: it shows that clang takes everything. */
+export const fuzzFlavour = {
+  compile: [
+    ...common,
+    '-Werror',
+    '-fsanitize=fuzzer-no-link,address,undefined',
+    '-fno-sanitize-recover=all',
+  ],
+  link: ['-fsanitize=fuzzer,address,undefined'],
+  environment: { UBSAN_OPTIONS: 'print_stacktrace=1' },
+};
