@@ -7,6 +7,8 @@
 #pragma once
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -55,10 +57,12 @@ class RawPeer {
     static_cast<void>(::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK));
     static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
     static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)));
+    const int at_once = 1;  // a piece that is sent shall not wait for the next
+    static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once)));
   }
 
   /** Connects and asks to come in, as a plain initiator; not open when it did not get that far. */
-  static RawPeer request(std::uint16_t port) {
+  static RawPeer request(std::uint16_t port, bool crc = false) {
     auto started = iwarp::start_connect({"127.0.0.1", port});
     if (!started.ok()) return {};
     pollfd writable{started->fd(), POLLOUT, 0};
@@ -67,6 +71,7 @@ class RawPeer {
     RawPeer raw(std::move(started).value());
     iwarp::RequestFields fields;
     fields.offer_extension = false;
+    fields.crc = crc;
     fields.inbound_reads = fields.outbound_reads = 32;
     std::array<std::byte, iwarp::kSetupFrameBytesMax> frame;
     const std::size_t size = iwarp::encode_request(frame, fields);
@@ -226,9 +231,9 @@ struct HostileTarget {
   }
 
   /** A connection, established on our side. */
-  RawPair connect() {
+  RawPair connect(bool crc = false) {
     RawPair pair;
-    pair.raw = RawPeer::request(listener->address().port);
+    pair.raw = RawPeer::request(listener->address().port, crc);
     CHECK(pair.raw.open());
     std::shared_ptr<provider::IncomingRequest> request;
     CHECK(bell->until([&] { return (request = listener->next()) != nullptr; }));
