@@ -17,6 +17,7 @@
 #include "memory/region_table.h"
 #include "provider/iwarp/buffer_pool.h"
 #include "provider/iwarp/ddp.h"
+#include "provider/iwarp/first_sequence.h"
 #include "provider/iwarp/mpa.h"
 
 namespace rpma::iwarp {
@@ -111,7 +112,7 @@ class Receiver {
   FrameSink& sink_;
   bool crc_ = false;
   OpcodeSet opcodes_ = kPlainOpcodes;
-  SegmentTracker tracker_;
+  SegmentTracker tracker_{first_sequence()};
 
   BufferPool::Buffer buffer_;  // null while nothing is staged
   std::size_t begin_ = 0;

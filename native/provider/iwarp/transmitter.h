@@ -17,6 +17,7 @@
 
 #include "provider/iwarp/buffer_pool.h"
 #include "provider/iwarp/ddp.h"
+#include "provider/iwarp/first_sequence.h"
 #include "provider/iwarp/inbound_requests.h"
 #include "provider/iwarp/mpa.h"
 #include "provider/iwarp/send_queue.h"
@@ -119,9 +120,9 @@ class Transmitter {
   bool crc_ = false;
   std::size_t tagged_max_ = 0;
   std::size_t untagged_max_ = 0;
-  std::uint32_t send_sequence_ = kFirstSequence;
-  std::uint32_t request_sequence_ = kFirstSequence;
-  std::uint32_t answer_sequence_ = kFirstSequence;
+  std::uint32_t send_sequence_ = first_sequence();
+  std::uint32_t request_sequence_ = first_sequence();
+  std::uint32_t answer_sequence_ = first_sequence();
   unsigned answers_in_row_ = 0;
 
   std::array<Frame, kWindow> window_;
