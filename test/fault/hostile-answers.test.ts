@@ -4,6 +4,7 @@
 // that come in another order, place, length or key, or that say what no answer says. The sink of
 // the read and its neighbours keep every byte that a valid segment did not bring. Both roles.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import type { Connection, MemoryRegion } from 'rpma';
 import { assault, type Attack, type Frames } from '../support/assault.js';

@@ -4,6 +4,7 @@
 // atomic writes outside their grant, of another size, version or kind, and more of them than were
 // agreed on. Under the questions of test/support/siege.ts.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { assault, type Attack, type Frames } from '../support/assault.js';
 import { conform } from '../support/conform.js';

@@ -4,6 +4,7 @@
 // tried on a plain and on an extended connection, with and without checksums; what must come of
 // each is in test/support/siege.ts. docs/internals/hostile-bytes.md lists them all.
 
+import '../support/test-flavour.js';
 import { assault, type Attack, type Frames } from '../support/assault.js';
 import { opcodes, rawFrame } from '../support/iwarp.js';
 import { type Descriptor } from '../support/scripted-peer.js';

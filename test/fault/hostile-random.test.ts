@@ -4,6 +4,7 @@
 // set-up. Random bytes place nothing; a mutated stream places at most what its valid frames were
 // granted; a valid stream comes to the same under any cuts, staged or received in place.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { conform } from '../support/conform.js';
 import { turn, withDeadline } from '../support/deadline.js';
@@ -58,13 +59,19 @@ function checkAnswers(answers: Uint8Array): void {
   }
 }
 
-/** Several victims at a time, since each costs round trips. */
+/** A machine with much else to do tries fewer, but never so few. */
+const longestMs = 20_000;
+const leastInputs = 100;
+
+/** Several victims at a time, since each costs round trips; tells how many there were. */
 async function inParallel(count: number, lanes: number, run: (n: number) => Promise<void>) {
+  const end = performance.now() + longestMs;
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let n = next++; n < count; n = next++) await run(n);
+    while (next < count && (next < leastInputs || performance.now() < end)) await run(next++);
   };
   await Promise.all(Array.from({ length: lanes }, lane));
+  return next;
 }
 
 /** A valid conversation in the order in which its frames are to be sent, and what comes of it. */
@@ -144,9 +151,9 @@ conform('random input', ({ provider, it }) => {
     async (world) => {
       const siege = await Siege.open(world);
       const random = world.random(7001);
-      const count = 2000;
+      const most = 2000;
       const ends = { lost: 0, closed: 0 };
-      await inParallel(count, 4, async (n) => {
+      const count = await inParallel(most, 4, async (n) => {
         const mode = modes[n % modes.length] ?? assert.fail();
         const bytes = random.bytes(random.pick([4, 5, 20, 64, 300, 3000]));
         // Half of them with a plausible beginning, so that they come further.
@@ -171,10 +178,10 @@ conform('random input', ({ provider, it }) => {
     async (world) => {
       const siege = await Siege.open(world);
       const random = world.random(7002);
-      const count = 1200;
+      const most = 1200;
       const ends = { lost: 0, closed: 0 };
       const { lent, writeOnly, sink } = siege;
-      await inParallel(count, 4, async (n) => {
+      const count = await inParallel(most, 4, async (n) => {
         const mode = modes[n % modes.length] ?? assert.fail();
         const victim = await siege.victim(mode, {
           ...silent,
@@ -207,14 +214,16 @@ conform('random input', ({ provider, it }) => {
     async (world) => {
       const siege = await Siege.open(world);
       const seeds = world.random(7003);
-      const rounds = 60;
+      const most = 60;
+      const end = performance.now() + longestMs;
       let pieces = 0;
-      for (let round = 0; round < rounds; round++) {
+      let rounds = 0;
+      for (; rounds < most && (rounds < 5 || performance.now() < end); rounds++) {
         const seed = seeds.next();
         const results: unknown[] = [];
         for (const mode of modes) pieces += await playCut(siege, mode, seed, results);
         for (const result of results) assert.deepEqual(result, results[0], `seed ${seed}`);
-        if (round % 10 === 0) await siege.witness();
+        if (rounds % 10 === 0) await siege.witness();
       }
       await siege.stillServes();
       world.test.diagnostic(`${rounds} streams in ${modes.length} modes, ${pieces} pieces`);

@@ -5,6 +5,7 @@
 // nothing makes this side send a Reply that would harm the host of another implementation; a
 // malformed Reply is told to the one that sent it. Half-made connections: set-up.test.ts.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { type Connection, type ConnectionOptions, type IncomingRequest, isRpmaError } from 'rpma';
 import { conform, withCode } from '../support/conform.js';

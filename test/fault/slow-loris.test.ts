@@ -4,6 +4,7 @@
 // message, of an answer. Each holds at most the buffers of one connection, set-ups end at their
 // time however busy they look, and everybody else is served all the while.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { MemoryUsage } from 'rpma';
 import { conform } from '../support/conform.js';
@@ -208,8 +209,13 @@ conform('slow peers', ({ provider, it }) => {
     // The region's own pages count once they were read.
     const bound = (32 << 20) + all.length * stagingBytes + slackBytes;
     assert.ok(grown < bound, `${grown} bytes more, at most ${bound}`);
-    for (const { connection, script } of all) {
+    for (const { connection, script, forge } of all) {
       assert.equal(connection.state, 'established');
+      // What is being answered may be asked again by an honest peer; this is more than that.
+      for (let n = 33; n <= 80; n++) script.write(forge.read(from, 32 << 20, { sequence: n }));
+      assert.equal((await withDeadline(connection.whenClosed(), 'too many')).type, 'lost');
+      script.socket.resume();
+      assert.equal(await script.terminate(), '1/2/2');
       script.socket.destroy();
       await withDeadline(connection.whenClosed(), 'the end');
     }

@@ -4,6 +4,7 @@
 // size, reserved bits, pads and unchecked fields that are not zero, tagged messages inside untagged
 // ones, frames without bytes, and the last byte of everything that was granted.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { conform } from '../support/conform.js';
 import { opcodes } from '../support/iwarp.js';

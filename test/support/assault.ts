@@ -3,8 +3,9 @@
 // Runs tables of attacks: each attempt on a connection of its own, in every mode that it is meant
 // for, under the questions of siege.ts. Prints what was tried.
 
+import './test-flavour.js';
 import assert from 'node:assert/strict';
-import { conform } from './conform.js';
+import { type CaseOptions, conform } from './conform.js';
 import { nativeTest } from './native.js';
 import {
   alive,
@@ -56,6 +57,9 @@ async function attempt(siege: Siege, attack: Attack, mode: Mode, frames: Frames)
   await siege.strike(victim, sent, { cause: attack.cause, fault, statuses });
 }
 
+/** For tests of hundreds of connections, on a machine that has much else to do. */
+export const manyConnections: CaseOptions = { timeoutMs: 100_000 };
+
 export function assault(subject: string, attacks: readonly Attack[]): void {
   conform(subject, ({ provider, it }) => {
     if (provider !== 'iwarp') return;
@@ -72,21 +76,25 @@ export function assault(subject: string, attacks: readonly Attack[]): void {
     });
 
     for (const attack of attacks) {
-      it(`${attack.name}: Terminate ${attack.cause}`, async (world) => {
-        const siege = await Siege.open(world);
-        for (const mode of modes.filter(attack.on ?? (() => true))) {
-          for (const [n, frames] of attack.attempts.entries()) {
-            await attempt(siege, attack, mode, frames).catch((error: unknown) => {
-              const where = `attempt ${n} of ${attack.attempts.length}, ${modeName(mode)}`;
-              throw new Error(`${where}: ${String(error)}`, { cause: error });
-            });
+      it(
+        `${attack.name}: Terminate ${attack.cause}`,
+        async (world) => {
+          const siege = await Siege.open(world);
+          for (const mode of modes.filter(attack.on ?? (() => true))) {
+            for (const [n, frames] of attack.attempts.entries()) {
+              await attempt(siege, attack, mode, frames).catch((error: unknown) => {
+                const where = `attempt ${n} of ${attack.attempts.length}, ${modeName(mode)}`;
+                throw new Error(`${where}: ${String(error)}`, { cause: error });
+              });
+            }
           }
-        }
-        await siege.stillServes();
-        tried += siege.tried;
-        slowestMs = Math.max(slowestMs, siege.slowestWitnessMs);
-        world.test.diagnostic(`${siege.tried} connections`);
-      });
+          await siege.stillServes();
+          tried += siege.tried;
+          slowestMs = Math.max(slowestMs, siege.slowestWitnessMs);
+          world.test.diagnostic(`${siege.tried} connections`);
+        },
+        manyConnections,
+      );
     }
 
     it(`${subject} leave nothing native behind`, async (world) => {

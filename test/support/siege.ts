@@ -277,9 +277,9 @@ export class Siege {
     const range = { local: this.#witnessLocal, remote: this.#witnessRemote, length: 64 };
     const { elapsedMs } = await timed(
       (async () => {
-        await withDeadline(initiator.write(range), "the witness's write", 5000);
+        await withDeadline(initiator.write(range), "the witness's write", 10_000);
         const flush = { remote: range.remote, length: 64, type: 'visibility' as const };
-        await withDeadline(initiator.flush(flush), "the witness's flush", 5000);
+        await withDeadline(initiator.flush(flush), "the witness's flush", 10_000);
       })(),
     );
     this.slowestWitnessMs = Math.max(this.slowestWitnessMs, elapsedMs);
@@ -298,7 +298,7 @@ export class Siege {
     const plain = plainSetup('request');
     const word = mode.extended ? offerWord : plain.word;
     script.write(encodeSetup({ ...plain, flags, word }));
-    const request = await this.pair.endpoint.take({ timeoutMs: 5000, connection });
+    const request = await this.pair.endpoint.take({ timeoutMs: 10_000, connection });
     assert.ok(request !== null, 'a request');
     return { script, request };
   }
@@ -316,7 +316,7 @@ export class Siege {
       });
     }
     const connection = request.accept();
-    await script.setup();
+    await script.setup(10_000);
     script.crc = mode.crc;
     script.write(
       mode.extended ? helloFrame(3, mode.crc) : new Forge(mode.crc).tagged(0, 1, 0n, nothing),
