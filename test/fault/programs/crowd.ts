@@ -3,9 +3,10 @@
 // A target that lets everybody in, and tells how much memory it takes. Messages: listening, then a
 // measured for each measure.
 
-import { MemoryUsage, Peer } from 'rpma';
+import { Peer } from 'rpma';
 import { nativeTest } from '../../support/native.js';
 import { commands, type Message, report, toHex } from '../../support/child.js';
+import { remoteUsage } from '../../support/world.js';
 import type { Listening } from './target.js';
 
 export interface Measured {
@@ -16,7 +17,7 @@ export interface Measured {
 }
 
 const peer = await Peer.open({ localAddress: '127.0.0.1' });
-const usage = MemoryUsage.ReadSource | MemoryUsage.WriteDestination;
+const usage = remoteUsage;
 const region = await peer.allocate(1 << 20, { usage });
 region.bytes.fill(1);
 const connection = { deadPeerTimeoutMs: 60_000, receiveQueueSize: 1, sendQueueSize: 1 };
