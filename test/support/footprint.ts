@@ -5,6 +5,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { native } from '../../lib/internal/native.js';
+import { turn } from './deadline.js';
 
 export interface Footprint {
   readonly rssKiB: number;
@@ -14,25 +15,6 @@ export interface Footprint {
   readonly live: Readonly<Record<string, number>> | null;
 }
 
-/** Counters of events, which only grow. */
-const events = new Set([
-  'persist_calls',
-  'persists_merged',
-  'persist_failures',
-  'guard_hits',
-  'setups_refused',
-  'connections_refused',
-  'accept_pauses',
-  'protection_errors',
-  'wake_ups',
-]);
-
-function liveObjects(): Record<string, number> | null {
-  const counters = native.test?.counters();
-  if (counters === undefined) return null;
-  return Object.fromEntries(Object.entries(counters).filter(([name]) => !events.has(name)));
-}
-
 export function footprint(): Footprint {
   const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[1]);
   return {
@@ -40,7 +22,7 @@ export function footprint(): Footprint {
     // The listing holds a descriptor of its own.
     descriptors: readdirSync('/proc/self/fd').length - 1,
     threads: readdirSync('/proc/self/task').length,
-    live: liveObjects(),
+    live: native.test?.counters() ?? null,
   };
 }
 
@@ -62,4 +44,14 @@ export function growth(before: Footprint, later: Footprint, allowedKiB: number):
 export function describeFootprint({ rssKiB, descriptors, threads }: Footprint): string {
   const mebibytes = (rssKiB / 1024).toFixed(1);
   return `${mebibytes} MiB, ${descriptors} descriptors, ${threads} threads`;
+}
+
+/** What is still held once the collector and the finalizers had their turns. */
+export async function settledFootprint(): Promise<Footprint> {
+  if (globalThis.gc === undefined) throw new Error('start node with --expose-gc');
+  for (let round = 0; round < 8; round++) {
+    globalThis.gc();
+    await turn();
+  }
+  return footprint();
 }
