@@ -95,20 +95,27 @@ export abstract class Resource {
 
   /**
    * Newest first, neighbours of one kind together: a thousand connections that take seconds to end
-   * each must not end one after the other.
+   * each must not end one after the other. Regions are waited for last: one is in use until
+   * operations end that only an older connection's end may end.
    */
   async #closeChildren(): Promise<unknown[]> {
-    const failures: unknown[] = [];
+    const results: PromiseSettledResult<void>[] = [];
+    const regions: Promise<PromiseSettledResult<void>[]>[] = [];
     const newestFirst = [...this.#children].reverse();
     for (let start = 0; start < newestFirst.length;) {
+      const kind = newestFirst[start]?.kind;
       let end = start + 1;
-      while (end < newestFirst.length && newestFirst[end]?.kind === newestFirst[start]?.kind) end++;
-      const results = await Promise.allSettled(
+      while (end < newestFirst.length && newestFirst[end]?.kind === kind) end++;
+      const closing = Promise.allSettled(
         newestFirst.slice(start, end).map((child) => child.close()),
       );
-      for (const result of results) if (result.status === 'rejected') failures.push(result.reason);
+      if (kind === 'region') regions.push(closing);
+      else results.push(...(await closing));
       start = end;
     }
+    results.push(...(await Promise.all(regions)).flat());
+    const failures: unknown[] = [];
+    for (const result of results) if (result.status === 'rejected') failures.push(result.reason);
     return failures;
   }
 }

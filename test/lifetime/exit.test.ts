@@ -1,53 +1,83 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// flavour: test
 //
-// Processes that end with objects in every state: by process.exit(), by an exception, and by having
-// nothing left to do once endpoints and connections were unref()ed. None hangs and none crashes.
+// What keeps a process: open endpoints and connections do, as net.Server and net.Socket; what is
+// under way does until it is done; nothing else does. How processes end in every state is told by
+// process-*.test.ts.
 
+import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { Child } from '../support/child.js';
-import { withDeadline } from '../support/deadline.js';
+import { lastFor } from '../support/deadline.js';
 import { diskFolder, removeFolder } from '../support/folders.js';
-import { everyStage, type HolderOptions, type Ready, type Stage } from './programs/holder.js';
+import type { StateOptions } from './programs/state-holder.js';
+import { diagnoseMs, orThreads } from './states/expect.js';
+import { openPartner } from './states/partners.js';
+import { states } from './states/states.js';
 
-const program = new URL('./programs/holder.js', import.meta.url);
+const program = new URL('./programs/state-holder.js', import.meta.url);
+const outlivedMs = 500;
 
-async function start(test: TestContext, stage: Stage, end: HolderOptions['end']): Promise<Child> {
+/** A process in the state, with nothing to do but what the state gives it. */
+async function leftAlone(test: TestContext, name: string): Promise<Child> {
   const folder = await diskFolder();
-  const child = Child.start(test, program, [JSON.stringify({ stage, folder, end })]);
   test.after(() => removeFolder(folder));
-  await child.expect<Ready>('ready');
+  const partner = await openPartner(test, states[name]?.partner ?? 'none');
+  test.after(() => partner.close());
+  const options: StateOptions = {
+    state: name,
+    folder,
+    partner: { port: partner.port, descriptor: partner.descriptor },
+    ending: 'none',
+    diagnoseMs,
+  };
+  const child = Child.start(test, program, [JSON.stringify(options)]);
+  let message = await child.expectAny(diagnoseMs);
+  if (message.kind === 'listening') message = await child.expectAny(diagnoseMs);
+  assert.equal(message.kind, 'ready');
+  await partner.met();
+  child.send({ kind: 'end' });
+  await child.expect('left');
   return child;
 }
 
-async function endOf(child: Child): Promise<number | null> {
-  const { code, signal } = await withDeadline(child.ended, 'the process ends', 5000);
-  assert.equal(signal, null, child.stderr);
-  return code;
-}
-
-describe('a process that ends with objects open', () => {
-  for (const stage of everyStage) {
-    it(`exits at once by process.exit() (${stage})`, async (test) => {
-      assert.equal(await endOf(await start(test, stage, 'exit')), 7);
-    });
-
-    it(`exits by itself once all of it is unref()ed (${stage})`, async (test) => {
-      const child = await start(test, stage === 'operations' ? 'connection' : stage, 'unref');
-      assert.equal(await endOf(child), 0, child.stderr);
+describe('a process with nothing left to do', () => {
+  for (const name of [
+    'endpoint: listening',
+    'connection: established',
+    'connection: connecting, no reply',
+    'queue: shared, of two connections, with a pending take()',
+    'region: being closed with pending reads into it',
+  ]) {
+    it(`stays (${name})`, async (test) => {
+      const child = await leftAlone(test, name);
+      const ended = await Promise.race([child.ended, lastFor(outlivedMs)]);
+      assert.equal(ended, undefined, child.stderr);
     });
   }
 
-  it('exits by an exception', async (test) => {
-    const child = await start(test, 'operations', 'throw');
-    assert.equal(await endOf(child), 1);
-    assert.match(child.stderr, /thrown to end this/);
-  });
-
-  it('stays while an endpoint is open, and dies of a signal', async (test) => {
-    const child = await start(test, 'endpoint', 'stay');
-    await child.kill('SIGTERM');
-    const { signal } = await withDeadline(child.ended, 'the process ends', 5000);
-    assert.equal(signal, 'SIGTERM');
-  });
+  for (const name of [
+    'nothing opened',
+    'peer: open',
+    'peer: closed',
+    'request: outgoing, unspent',
+    'region: open over an ArrayBuffer',
+    'region: open, allocated, with views',
+    'file: mapped',
+    'file: a persist under way',
+    'file: unmapping behind a persist',
+    'connection: closed by the other side, with unread completions',
+    'connection: lost, with unread completions',
+    'connection: destroyed',
+    'connection: disconnecting',
+    'peer: closing',
+  ]) {
+    it(`ends (${name})`, async (test) => {
+      const child = await leftAlone(test, name);
+      const pid = child.process.pid ?? 'self';
+      const { code, signal } = await orThreads(child.ended, 'the process ends', pid);
+      assert.deepEqual([code, signal, child.stderr], [0, null, '']);
+    });
+  }
 });

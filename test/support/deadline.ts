@@ -53,6 +53,11 @@ export function lastFor(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs));
 }
 
+/** Speaks after a stretch of time, unless the program has ended; `unref()` lets it end. */
+export function alarm(durationMs: number, callback: () => void): NodeJS.Timeout {
+  return setTimeout(callback, durationMs);
+}
+
 /** Keeps this thread busy; nothing else of its event loop runs meanwhile. */
 export function spinFor(durationMs: number): void {
   const end = performance.now() + durationMs;
