@@ -1,125 +1,125 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // flavour: test
 //
-// Workers that end with everything open: terminated, by process.exit(), by an exception. Nothing of
-// theirs stays, no memory of theirs is touched afterwards, and the other side learns of the end.
+// Workers that end while others use what they lent: their memory is not touched afterwards, and the
+// others have one outcome for each operation. How workers end in every state is told by
+// worker-*.test.ts.
 
 import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { MemoryUsage, Peer, RemoteRegion } from 'rpma';
+import { type Connection, MemoryUsage, Peer, RemoteRegion } from 'rpma';
 import { fromHex } from '../support/child.js';
-import { timed, until, withDeadline } from '../support/deadline.js';
-import { diskFolder, removeFolder } from '../support/folders.js';
+import { turn, until, withDeadline } from '../support/deadline.js';
 import { nativeTest } from '../support/native.js';
-import { everyStage, type HolderOptions, type Ready } from './programs/holder.js';
+import { chosenSeed, SeededRandom } from '../support/random.js';
+import type { Lent } from './programs/lender.js';
 
-const program = new URL('./programs/holder.js', import.meta.url);
+const program = new URL('./programs/lender.js', import.meta.url);
+const sizeBytes = 1 << 18;
+const roundsMax = 60;
+const boundMs = 20_000;
 
-interface Held {
+interface Lender {
   readonly worker: Worker;
-  readonly ready: Promise<Ready>;
-  readonly exited: Promise<number>;
-  readonly failed: Promise<Error>;
+  readonly shared: Uint8Array;
+  readonly lent: Lent;
 }
 
-function hold(options: HolderOptions): Held {
-  const worker = new Worker(program, { workerData: options });
-  const exited = new Promise<number>((resolve) => worker.once('exit', resolve));
-  const ready = new Promise<Ready>((resolve, reject) => {
-    worker.once('message', resolve);
-    void exited.then((code) => reject(new Error(`ended with ${code} before it was ready`)));
-  });
-  ready.catch(() => undefined);
-  const failed = new Promise<Error>((resolve) => worker.once('error', resolve));
-  return { worker, ready, exited, failed };
+async function startLender(test: TestContext): Promise<Lender> {
+  const shared = new SharedArrayBuffer(sizeBytes);
+  const worker = new Worker(program, { workerData: shared });
+  test.after(() => worker.terminate());
+  const lent = await withDeadline(
+    new Promise<Lent>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    }),
+    'the worker lends',
+  );
+  return { worker, shared: new Uint8Array(shared), lent };
 }
 
-async function inFolder(test: TestContext): Promise<string> {
-  const folder = await diskFolder();
-  test.after(() => removeFolder(folder));
-  return folder;
-}
-
-function liveObjects(): string {
-  return JSON.stringify(nativeTest().counters());
-}
-
-describe('a worker that ends with objects open', () => {
-  for (const stage of everyStage) {
-    it(`leaves nothing behind when it is terminated (${stage})`, async (test) => {
-      const folder = await inFolder(test);
-      const before = liveObjects();
-      for (let round = 0; round < 3; round++) {
-        const { worker, ready, exited } = hold({ stage, folder, end: 'stay' });
-        await withDeadline(ready, 'the worker is ready');
-        const { elapsedMs } = await timed(withDeadline(worker.terminate(), 'it is terminated'));
-        assert.equal(await exited, 1);
-        assert.ok(elapsedMs < 3000, `it took ${elapsedMs.toFixed(0)} ms`);
-      }
-      await until(() => liveObjects() === before, `live objects are as before: ${before}`);
-    });
-
-    it(`leaves nothing behind when it exits (${stage})`, async (test) => {
-      const folder = await inFolder(test);
-      const before = liveObjects();
-      const { exited } = hold({ stage, folder, end: 'exit' });
-      assert.equal(await withDeadline(exited, 'its end'), 7);
-      await until(() => liveObjects() === before, `live objects are as before: ${before}`);
-    });
+async function pour(connection: Connection, range: Parameters<Connection['write']>[0]) {
+  try {
+    for (;;) await connection.write(range);
+  } catch {
+    // The lender ended.
   }
+}
 
-  it('leaves nothing behind when it throws', async (test) => {
-    const folder = await inFolder(test);
-    const before = liveObjects();
-    const { exited, failed } = hold({ stage: 'operations', folder, end: 'throw' });
-    assert.match((await withDeadline(failed, 'its error')).message, /thrown to end this/);
-    assert.equal(await withDeadline(exited, 'its end'), 1);
-    await until(() => liveObjects() === before, `live objects are as before: ${before}`);
-  });
+/** Memory of the same size, which a late write would find in place of the worker's. */
+function guards(): Uint8Array[] {
+  return Array.from({ length: 16 }, () => new Uint8Array(new ArrayBuffer(sizeBytes)).fill(0x5a));
+}
 
-  it('is terminated out of a synchronous wait without end', async (test) => {
-    const folder = await inFolder(test);
-    const { worker, ready } = hold({ stage: 'connection', folder, end: 'block' });
-    await withDeadline(ready, 'the worker is ready');
-    await withDeadline(worker.terminate(), 'it is terminated', 3000);
-  });
+/** One worker's life: written to by both connections until it is terminated and beyond. */
+async function writeBeyondTheEnd(test: TestContext, peer: Peer, random: SeededRandom) {
+  const { worker, shared, lent } = await startLender(test);
+  const remotes = lent.descriptors.map((text) => RemoteRegion.fromDescriptor(fromHex(text)));
+  const local = await peer.allocate(sizeBytes, { usage: MemoryUsage.WriteSource });
+  random.fill(local.bytes);
+  const connections = await Promise.all(
+    remotes.map(() => peer.connect('127.0.0.1', lent.port, { connection: { crc: false } })),
+  );
+  const pours = connections.flatMap((connection) =>
+    remotes.flatMap((remote) =>
+      Array.from({ length: 4 }, () => {
+        const length = random.pick([4096, 65_536, sizeBytes]);
+        return pour(connection, { local, remote, length });
+      }),
+    ),
+  );
+  await until(() => shared.some((byte) => byte !== 0), 'a write arrives');
+  const moment = performance.now() + random.below(8);
+  await until(() => performance.now() >= moment, 'the moment');
+  const exited = new Promise((resolve) => worker.once('exit', resolve));
+  const terminated = worker.terminate();
+  await withDeadline(exited, 'the worker exits');
+  // From here on the memory is whoever's.
+  shared.fill(0xc3);
+  const taken = guards();
+  await withDeadline(terminated, 'it is terminated');
+  await Promise.all(connections.map((each) => withDeadline(each.whenClosed(), 'its end is seen')));
+  await withDeadline(Promise.all(pours), 'every write has its outcome');
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assert.ok(
+    shared.every((byte) => byte === 0xc3),
+    'shared memory was written after the end of the worker that lent it',
+  );
+  assert.ok(
+    taken.every((memory) => memory.every((byte) => byte === 0x5a)),
+    "somebody else's memory was written",
+  );
+  await local.close();
+}
 
-  it('is terminated at any moment of its start', async (test) => {
-    const folder = await inFolder(test);
-    const before = liveObjects();
-    for (let turns = 0; turns < 24; turns++) {
-      const { worker, exited } = hold({ stage: 'operations', folder, end: 'stay' });
-      const end = performance.now() + turns * 5;
-      await until(() => performance.now() >= end, 'the moment');
-      await withDeadline(worker.terminate(), 'it is terminated');
-      await exited;
-    }
-    await until(() => liveObjects() === before, `live objects are as before: ${before}`);
-  });
-
-  it('refuses the requests that it did not fetch', async (test) => {
-    const folder = await inFolder(test);
-    const { worker, ready } = hold({ stage: 'endpoint', folder, end: 'stay' });
-    const { port } = await withDeadline(ready, 'the worker is ready');
+describe('a worker that ends while it is written to', () => {
+  it('has its memory left alone from then on, in every round', async (test) => {
+    const random = new SeededRandom(chosenSeed(0xdead));
+    test.diagnostic(`seed ${random.seed} (RPMA_TEST_SEED repeats it)`);
     const peer = await Peer.open({ localAddress: '127.0.0.1' });
     test.after(() => peer.close());
-    const refused = assert.rejects(peer.connect('127.0.0.1', port), { code: 'ERR_RPMA_REJECTED' });
-    await withDeadline(worker.terminate(), 'it is terminated');
-    await withDeadline(refused, 'the request is refused');
+    const end = performance.now() + boundMs;
+    let rounds = 0;
+    for (; rounds < roundsMax && (rounds < 3 || performance.now() < end); rounds++) {
+      await writeBeyondTheEnd(test, peer, random);
+    }
+    test.diagnostic(`${rounds} rounds`);
+    await peer.close();
+    const { regions, queue_pairs, sockets, threads, handles } = nativeTest().counters();
+    assert.deepEqual([regions, queue_pairs, sockets, threads, handles], [0, 0, 0, 0, 0]);
   });
 
   for (const delayMs of [0, 3, 20]) {
-    it(`takes back memory that is being written to (after ${delayMs} ms)`, async (test) => {
-      const folder = await inFolder(test);
-      const { worker, ready } = hold({ stage: 'endpoint', folder, end: 'serve' });
-      const { port, descriptor } = await withDeadline(ready, 'the worker is ready');
+    it(`leaves the other side one outcome each, in order (after ${delayMs} ms)`, async (test) => {
+      const { worker, lent } = await startLender(test);
       const peer = await Peer.open({ localAddress: '127.0.0.1' });
       test.after(() => peer.close());
-      const remote = RemoteRegion.fromDescriptor(fromHex(descriptor));
+      const remote = RemoteRegion.fromDescriptor(fromHex(lent.descriptors[1] ?? ''));
       const local = await peer.allocate(remote.sizeBytes, { usage: MemoryUsage.WriteSource });
-      const connection = await peer.connect('127.0.0.1', port, {
+      const connection = await peer.connect('127.0.0.1', lent.port, {
         connection: { sendQueueSize: 64 },
       });
       const { completionQueue } = connection;
@@ -154,7 +154,6 @@ describe('a worker that ends with objects open', () => {
         take();
         return outcomes.length >= posted;
       }, 'every outcome');
-      // In the order of the posts, and each exactly once.
       assert.deepEqual(
         outcomes,
         Array.from({ length: posted }, (_, id) => id),
