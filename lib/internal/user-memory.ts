@@ -43,7 +43,22 @@ export function pinUserBuffer(bytes: Uint8Array): void {
   const { buffer } = bytes;
   if (!(buffer instanceof ArrayBuffer) || marked.has(buffer)) return;
   workerThreads.markAsUntransferable(buffer);
+  refuseMoves(buffer);
   marked.add(buffer);
+}
+
+function refuseMove(): never {
+  throw unusable('is registered, or was, and other sides may use it: it cannot be transferred');
+}
+
+/**
+ * The mark of Node 21 to 23 stops messages and not these methods, which would free memory that
+ * others write to. From Node 24 on the mark stops both. To go once Node 22 is not supported.
+ */
+function refuseMoves(buffer: ArrayBuffer): void {
+  for (const name of ['transfer', 'transferToFixedLength']) {
+    if (name in buffer) Reflect.defineProperty(buffer, name, { value: refuseMove });
+  }
 }
 
 function bytesOf(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {
