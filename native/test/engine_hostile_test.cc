@@ -210,6 +210,35 @@ TEST(a_frame_that_never_ends_costs_the_bytes_that_came) {
   target.peer->close();
 }
 
+TEST(messages_of_every_kind_leave_the_space_for_parked_ones) {
+  // Counted in and not out, some messages that waited for receives would fill the space for ever:
+  // the next one without a receive would then keep us from reading what comes behind it.
+  constexpr int kMessages = abi::kParkedMessages;
+  HostileTarget target;
+  const Memory memory = make_memory(*target.peer, 4096, kAll);
+  rma::ConnectionOptions options;
+  options.queue_pair.receive_queue_size = kMessages;
+  options.queue_pair.close_timeout_ms = 50;
+  options.completion_queue_size = 2 * kMessages;
+  RawPair pair = target.connect(false, options);
+  const std::array<std::byte, 8> word{};
+  for (int i = 0; i < kMessages; ++i) {
+    CHECK(pair.raw.send(word, iwarp::Opcode::kSendSolicited));
+  }
+  // One thread reads them all: who is answered now came behind them.
+  CHECK(target.serves(*memory.region));
+  for (int i = 0; i < kMessages; ++i) {
+    CHECK(pair.connection->post(operation(abi::Operation::Receive, i, 8), memory.region).ok());
+  }
+  const auto received = completions(target.bell, *pair.connection->completion_queue(), kMessages);
+  CHECK_EQ(received.size(), static_cast<std::size_t>(kMessages));
+  // Its FIN is behind a message: whoever does not read does not hear that it left.
+  CHECK(pair.raw.send(word, iwarp::Opcode::kSendSolicited));
+  pair.raw.close();
+  CHECK_EQ(target.event(*pair.connection).type, abi::ConnectionEvent::Lost);
+  target.peer->close();
+}
+
 TEST(nothing_lives_on) { CHECK_EQ(core::live_total(), 0); }
 
 }  // namespace

@@ -53,6 +53,9 @@ class RawPeer {
   explicit RawPeer(iwarp::Socket socket) : socket_(std::move(socket)) {
     // The engine's sockets do not block; these shall, for a bounded time.
     const int fd = socket_.fd();
+    // No small frame waits for the acknowledgement of the one before.
+    const int no_delay = 1;
+    static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof(no_delay)));
     const timeval timeout{kRawTimeoutSeconds, 0};
     static_cast<void>(::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK));
     static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
@@ -108,8 +111,9 @@ class RawPeer {
            send_frame(std::move(frame), data);
   }
 
-  bool send(std::span<const std::byte> data) {
+  bool send(std::span<const std::byte> data, iwarp::Opcode opcode = iwarp::Opcode::kSend) {
     iwarp::UntaggedHeader header;
+    header.opcode = opcode;
     header.sequence = ++sends_;
     std::vector<std::byte> frame(iwarp::kUntaggedHeaderBytes);
     return iwarp::encode_untagged_header(frame, header, data.size()) == frame.size() &&
@@ -231,13 +235,13 @@ struct HostileTarget {
   }
 
   /** A connection, established on our side. */
-  RawPair connect(bool crc = false) {
+  RawPair connect(bool crc = false, const rma::ConnectionOptions& options = {}) {
     RawPair pair;
     pair.raw = RawPeer::request(listener->address().port, crc);
     CHECK(pair.raw.open());
     std::shared_ptr<provider::IncomingRequest> request;
     CHECK(bell->until([&] { return (request = listener->next()) != nullptr; }));
-    auto incoming = rma::Connection::incoming(peer, request, {});
+    auto incoming = rma::Connection::incoming(peer, request, options);
     CHECK(incoming.ok());
     pair.connection = std::move(incoming).value();
     watch(bell, *pair.connection);
