@@ -126,7 +126,7 @@ export async function run(args) {
   await setUp();
   const clang = await withLock('set-up', ensureClang);
   const { programs, rejected } = await withLock('build of fuzz targets', () =>
-    buildFuzzTargets(clang, targets, { addon: target === undefined }),
+    buildFuzzTargets(clang, targets, { others: target === undefined }),
   );
   const results = rejected.map(rejection);
   results.forEach(printFile);

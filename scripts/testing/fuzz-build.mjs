@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Builds the fuzz targets, native/test/fuzz_<name>.cc, with clang under build/native/fuzz, as
-// native-build.mjs builds the tests. The addon is only looked at by clang, not built: it would need
-// Node, and the fuzzer brings its own main().
+// native-build.mjs builds the tests. The addon and the tests are only looked at by clang, not built:
+// the one needs Node, the others bring a main() of their own, as the fuzzer does.
 import path from 'node:path';
 import { buildDirectory, listFiles } from '../setup/files.mjs';
 import { nodeDirectory } from '../setup/native.mjs';
@@ -15,6 +15,7 @@ import {
   link,
   objectPath,
   prepareDirectory,
+  testSources,
 } from './native-build.mjs';
 import { fuzzFlavour } from './native-flavours.mjs';
 
@@ -27,24 +28,20 @@ export function fuzzTargets() {
   );
 }
 
-async function checkAddon(clang) {
+/** What is not built here is looked at all the same: the addon and the tests. */
+async function lookAtOthers(clang) {
   const headers = nodeDirectory();
+  const flags = [...fuzzFlavour.compile, '-fsyntax-only'];
+  const sources = testSources();
   if (headers === null) {
     say('no Node headers beside the node that runs this: clang does not look at native/addon');
-    return [];
+  } else {
+    flags.push('-DNAPI_VERSION=9', '-DNODE_GYP_MODULE_NAME=rpma_test');
+    flags.push('-DBUILDING_NODE_EXTENSION', '-isystem', path.join(headers, 'include/node'));
+    sources.push(...listFiles('native/addon', (file) => file.endsWith('.cc')));
   }
-  const flags = [
-    ...fuzzFlavour.compile,
-    '-DNAPI_VERSION=9',
-    '-DNODE_GYP_MODULE_NAME=rpma_test',
-    '-DBUILDING_NODE_EXTENSION',
-    '-isystem',
-    path.join(headers, 'include/node'),
-    '-fsyntax-only',
-  ];
   const errors = [];
-  const sources = listFiles('native/addon', (file) => file.endsWith('.cc'));
-  say(`clang looks at ${sources.length} files of the addon`);
+  say(`clang looks at ${sources.length} more files`);
   await inParallel(sources, width, async (source) => {
     const { status, output } = await capture(clang, [...flags, source]);
     if (status !== 0) errors.push({ source, error: output });
@@ -56,7 +53,7 @@ async function checkAddon(clang) {
  * Returns a program or an error for each target, and `{ source, error }` for each file that clang
  * did not take.
  */
-export async function buildFuzzTargets(clang, targets, { addon = true } = {}) {
+export async function buildFuzzTargets(clang, targets, { others = true } = {}) {
   const { compile, link: linkFlags } = fuzzFlavour;
   const directory = path.join(buildDirectory, 'native', 'fuzz');
   prepareDirectory(directory, [clang, ...compile]);
@@ -67,7 +64,7 @@ export async function buildFuzzTargets(clang, targets, { addon = true } = {}) {
   const rejected = sources
     .filter((source) => !compiled.has(objectPath(directory, source)))
     .map((source) => ({ source, error: errors.filter((e) => e.includes(source)).join('\n') }));
-  if (addon) rejected.push(...(await checkAddon(clang)));
+  if (others) rejected.push(...(await lookAtOthers(clang)));
   const library = await buildLibrary(
     directory,
     product.map((file) => objectPath(directory, file)).filter((object) => compiled.has(object)),
