@@ -5,6 +5,7 @@
 
 #if defined(RPMA_TEST_FLAVOUR)
 
+#include <charconv>
 #include <ctime>
 
 namespace rpma::core {
@@ -24,6 +25,7 @@ namespace {
 // Constant-initialised, so they are there before the first point registers itself.
 constinit std::atomic<Point*> points{nullptr};
 constinit std::atomic<Switch*> switches{nullptr};
+constinit std::atomic<Tally*> tallies{nullptr};
 
 template <typename T>
 T* find(const std::atomic<T*>& list, std::string_view name) {
@@ -43,7 +45,20 @@ std::vector<std::string> sorted_names(const std::atomic<T*>& list) {
   return result;
 }
 
+// The whole text as a number from 1 on; 0 when it is none.
+std::uint64_t to_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && rest == end ? value : 0;
+}
+
 }  // namespace
+
+Tally::Tally(const char* name) : name_(name), next_(tallies.load(std::memory_order_relaxed)) {
+  while (!tallies.compare_exchange_weak(next_, this, std::memory_order_acq_rel)) {
+  }
+}
 
 Point::Point(const char* name) : name_(name), next_(points.load(std::memory_order_relaxed)) {
   while (!points.compare_exchange_weak(next_, this, std::memory_order_acq_rel)) {
@@ -89,6 +104,18 @@ bool set(std::string_view name, std::uint64_t nth, std::uint64_t count, int err,
   return true;
 }
 
+bool set(std::string_view plan) {
+  const std::size_t last = plan.rfind(':');
+  if (last == std::string_view::npos || last == 0) return false;
+  const std::size_t first = plan.rfind(':', last - 1);
+  if (first == std::string_view::npos) return false;
+  const std::uint64_t nth = to_number(plan.substr(first + 1, last - first - 1));
+  const std::uint64_t err = to_number(plan.substr(last + 1));
+  constexpr std::uint64_t kErrnoMax = 4095;
+  if (nth == 0 || err == 0 || err > kErrnoMax) return false;
+  return set(plan.substr(0, first), nth, 1, static_cast<int>(err));
+}
+
 void clear_all() {
   for (Point* point = points.load(std::memory_order_acquire); point != nullptr;
        point = point->next()) {
@@ -103,6 +130,13 @@ void clear_all() {
 std::uint64_t hits(std::string_view name) {
   const Point* point = find(points, name);
   return point == nullptr ? 0 : point->hit_count();
+}
+
+std::vector<std::string> tally_names() { return sorted_names(tallies); }
+
+std::uint64_t tally(std::string_view name) {
+  const Tally* found = find(tallies, name);
+  return found == nullptr ? 0 : found->value();
 }
 
 std::vector<std::string> names() { return sorted_names(points); }

@@ -7,13 +7,15 @@
 #include <cerrno>
 
 #include "core/assert.h"
+#include "core/fault_points.h"
 
 namespace rpma::core {
 
 void secure_bytes(void* destination, std::size_t length) {
   auto* cursor = static_cast<unsigned char*>(destination);
   while (length > 0) {
-    const ssize_t count = ::getrandom(cursor, length, 0);
+    const ssize_t count =
+        attempt(RPMA_FAULT_POINT("core.getrandom"), [&] { return ::getrandom(cursor, length, 0); });
     if (count < 0) {
       RPMA_ASSERT(errno == EINTR);
       continue;

@@ -38,6 +38,7 @@ int create_with_signals_blocked(pthread_t* handle, Start* start) {
     sigdelset(&blocked, fault);
   }
   static_cast<void>(::pthread_sigmask(SIG_SETMASK, &blocked, &previous));
+  // Its fault point is core.thread-create, in Thread::start.
   const int error = ::pthread_create(handle, nullptr, run, start);
   static_cast<void>(::pthread_sigmask(SIG_SETMASK, &previous, nullptr));
   return error;

@@ -22,7 +22,8 @@ core::Result<std::shared_ptr<MappedRange>> MappedRange::map(std::size_t length, 
 }
 
 MappedRange::~MappedRange() {
-  if (::munmap(base_, length_) != 0) {
+  if (core::attempt(RPMA_FAULT_POINT("memory.munmap"),
+                    [this] { return ::munmap(base_, length_); }) != 0) {
     core::log(core::LogLevel::Warning, "munmap failed with errno %d", errno);
   }
 }
@@ -39,7 +40,9 @@ core::Status MappedRange::cover_with_zeros() {
 }
 
 void MappedRange::advise_huge_pages() {
-  static_cast<void>(::madvise(base_, length_, MADV_HUGEPAGE));
+  static_cast<void>(core::attempt(RPMA_FAULT_POINT("memory.madvise"), [this] {
+    return ::madvise(base_, length_, MADV_HUGEPAGE);  // only a wish
+  }));
 }
 
 }  // namespace rpma::memory

@@ -66,25 +66,27 @@ struct OpenFile {
 
 Status refuse(abi::Code code, const char* detail) { return Status::failure(code, detail); }
 
-int open_retrying(const char* path, int flags, mode_t mode) {
+// The fault stands for the first call; its fault points are memory.open, memory.create and
+// memory.open-directory.
+int open_retrying(core::FaultAction fault, const char* path, int flags, mode_t mode) {
   int number = -1;
   do {
-    number = ::open(path, flags, mode);
+    number = core::attempt(fault, [&] { return ::open(path, flags, mode); });
+    fault = {};
   } while (number < 0 && errno == EINTR);
   return number;
 }
 
 // O_NONBLOCK, so that a FIFO of that name cannot hold the thread; regular files ignore it.
 Status open_file(const char* path, const MapOptions& options, OpenFile& file) {
-  const core::FaultAction fault = RPMA_FAULT_POINT("memory.open");
-  if (fault.fail) return Status::from_errno(fault.err, "open");
   const int flags = (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
-  int number = open_retrying(path, flags, 0);
+  int number = open_retrying(RPMA_FAULT_POINT("memory.open"), path, flags, 0);
   if (number < 0 && errno == ENOENT && options.create) {
-    number = open_retrying(path, flags | O_CREAT | O_EXCL, options.mode);
+    const int create = flags | O_CREAT;
+    number = open_retrying(RPMA_FAULT_POINT("memory.create"), path, create | O_EXCL, options.mode);
     file.created = number >= 0;
     // Somebody else made it just now, or the name is a link to a file that is not there yet.
-    if (number < 0 && errno == EEXIST) number = open_retrying(path, flags | O_CREAT, options.mode);
+    if (number < 0 && errno == EEXIST) number = open_retrying({}, path, create, options.mode);
   }
   if (number < 0) return Status::from_errno(errno, "open");
   file.descriptor = Descriptor(number);
@@ -92,15 +94,18 @@ Status open_file(const char* path, const MapOptions& options, OpenFile& file) {
 }
 
 Status look_at_file(const MapOptions& options, OpenFile& file) {
-  const core::FaultAction fault = RPMA_FAULT_POINT("memory.stat");
-  if (fault.fail) return Status::from_errno(fault.err, "fstat");
+  const int number = file.descriptor.number();
   struct stat status {};
   struct statfs system {};
-  if (::fstat(file.descriptor.number(), &status) != 0) return Status::from_errno(errno, "fstat");
+  if (core::attempt(RPMA_FAULT_POINT("memory.stat"), [&] { return ::fstat(number, &status); }) !=
+      0) {
+    return Status::from_errno(errno, "fstat");
+  }
   if (!S_ISREG(status.st_mode)) {
     return refuse(abi::Code::InvalidArgValue, "only regular files can be mapped");
   }
-  if (::fstatfs(file.descriptor.number(), &system) != 0) {
+  if (core::attempt(RPMA_FAULT_POINT("memory.statfs"),
+                    [&] { return ::fstatfs(number, &system); }) != 0) {
     return Status::from_errno(errno, "fstatfs");
   }
   file.identity = {static_cast<std::uint64_t>(status.st_dev),
@@ -146,14 +151,15 @@ Status choose_range(const MapOptions& options, OpenFile& file) {
 // Every block exists before the first store: running out of space later would be a SIGBUS. What
 // lies between the old end and the offset is allocated as well, for no file of ours is sparse.
 Status allocate_blocks(const MapOptions& options, const OpenFile& file) {
-  const core::FaultAction fault = RPMA_FAULT_POINT("memory.fallocate");
-  if (fault.fail) return Status::from_errno(fault.err, "posix_fallocate");
+  core::FaultAction fault = RPMA_FAULT_POINT("memory.fallocate");
   const std::uint64_t begin = std::min(options.offset, file.file_bytes);
   const std::uint64_t end = options.offset + file.map_bytes;
   int error = 0;
   do {
-    error = ::posix_fallocate(file.descriptor.number(), static_cast<off_t>(begin),
-                              static_cast<off_t>(end - begin));
+    error = fault.fail ? fault.err
+                       : ::posix_fallocate(file.descriptor.number(), static_cast<off_t>(begin),
+                                           static_cast<off_t>(end - begin));
+    fault = {};
   } while (error == EINTR);
   return error == 0 ? Status::success() : Status::from_errno(error, "posix_fallocate");
 }
@@ -164,15 +170,16 @@ std::string real_path(const OpenFile& file, const std::string& path) {
   char target[PATH_MAX];
   static_cast<void>(
       std::snprintf(link, sizeof(link), "/proc/self/fd/%d", file.descriptor.number()));
-  const ssize_t length = ::readlink(link, target, sizeof(target));
+  const ssize_t length = core::attempt(RPMA_FAULT_POINT("memory.readlink"),
+                                       [&] { return ::readlink(link, target, sizeof(target)); });
   if (length <= 0 || target[0] != '/') return path;
   return std::string(target, static_cast<std::size_t>(length));
 }
 
 Status sync_descriptor(int number) {
-  const core::FaultAction fault = RPMA_FAULT_POINT("memory.fsync");
-  if (fault.fail) return Status::from_errno(fault.err, "fsync");
-  return ::fsync(number) == 0 ? Status::success() : Status::from_errno(errno, "fsync");
+  const bool synced =
+      core::attempt(RPMA_FAULT_POINT("memory.fsync"), [&] { return ::fsync(number); }) == 0;
+  return synced ? Status::success() : Status::from_errno(errno, "fsync");
 }
 
 // A file is found again after a power loss only when its directory entry is on the disk, too.
@@ -183,13 +190,13 @@ Status sync_file_and_directory(const OpenFile& file, const std::string& path) {
   const std::size_t slash = real.rfind('/');
   const std::string directory =
       slash == std::string::npos ? "." : real.substr(0, slash == 0 ? 1 : slash);
-  const core::FaultAction fault = RPMA_FAULT_POINT("memory.open-directory");
-  if (fault.fail) return Status::from_errno(fault.err, "open");
-  const Descriptor opened(open_retrying(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  const Descriptor opened(open_retrying(RPMA_FAULT_POINT("memory.open-directory"),
+                                        directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   if (opened.number() < 0) return Status::from_errno(errno, "open", "the file's directory");
   return sync_descriptor(opened.number());
 }
 
+// Its fault point is memory.msync in PersistTarget::run, which stands for every persist function.
 Status sync_range(std::byte* address, std::size_t length) {
   if (::msync(address, length, MS_SYNC) == 0) return Status::success();
   return Status::from_errno(abi::Code::Provider, errno, "msync", "persist failed");
@@ -291,7 +298,9 @@ Result<std::shared_ptr<Mapping>> Mapping::file(const std::string& path, const Ma
   if (!status.ok()) return status;
   Result<std::shared_ptr<Mapping>> mapping = map_open_file(path, options, file);
   if (!mapping.ok() && file.created) {
-    static_cast<void>(::unlink(real_path(file, path).c_str()));
+    const std::string made = real_path(file, path);
+    static_cast<void>(core::attempt(RPMA_FAULT_POINT("memory.unlink"),
+                                    [&made] { return ::unlink(made.c_str()); }));
   }
   return mapping;
 }

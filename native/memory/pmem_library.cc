@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "core/fault_points.h"
 #include "core/log.h"
 
 namespace rpma::memory {
@@ -14,11 +15,14 @@ namespace {
 
 PmemLibrary open_library() {
   PmemLibrary library;
-  void* const handle = ::dlopen("libpmem.so.1", RTLD_NOW | RTLD_LOCAL);
+  void* const handle = RPMA_FAULT_POINT("memory.dlopen").fail
+                           ? nullptr
+                           : ::dlopen("libpmem.so.1", RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     core::log(core::LogLevel::Info, "no libpmem: files are persisted by msync");
     return library;
   }
+  if (RPMA_FAULT_POINT("memory.dlsym").fail) return library;
   library.persist = reinterpret_cast<decltype(library.persist)>(::dlsym(handle, "pmem_persist"));
   return library;
 }

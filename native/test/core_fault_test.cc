@@ -5,6 +5,7 @@
 #include <csignal>
 #include <thread>
 
+#include "core/array.h"
 #include "core/counters.h"
 #include "core/thread.h"
 #include "test/check.h"
@@ -83,6 +84,49 @@ TEST(switches_are_off_until_set_and_cleared_with_the_points) {
   core::fault::clear_all();
   CHECK(!RPMA_FAULT_SWITCH("test.switch"));
   CHECK(!core::fault::set_switch("test.nowhere", true));
+}
+
+TEST(a_plan_is_one_text) {
+  CHECK(core::fault::set("test.first:2:12"));
+  CHECK(!reach().fail);
+  const core::FaultAction second = reach();
+  CHECK(second.fail);
+  CHECK_EQ(second.err, ENOMEM);
+  CHECK(!reach().fail);
+  for (const char* wrong :
+       {"", "test.first", "test.first:1", ":1:12", "test.nowhere:1:12", "test.first:0:12",
+        "test.first:1:0", "test.first:1:ENOMEM", "test.first:1:12 ", "test.first:x:12",
+        "test.first:1:4096", "test.first:1:2:12"}) {
+    CHECK(!core::fault::set(wrong));
+  }
+  core::fault::clear_all();
+}
+
+TEST(a_call_is_made_unless_a_fault_stands_in_for_it) {
+  int calls = 0;
+  const auto call = [&calls] { return ++calls; };
+  CHECK_EQ(core::attempt({}, call), 1);
+  errno = 0;
+  CHECK_EQ(core::attempt({.fail = true, .err = EPIPE}, call), -1);
+  CHECK_EQ(errno, EPIPE);
+  CHECK_EQ(calls, 1);
+}
+
+TEST(a_tally_counts) {
+  CHECK_EQ(core::fault::tally("test.tally"), 0);
+  RPMA_FAULT_TALLY("test.tally");
+  RPMA_FAULT_TALLY("test.tally");
+  CHECK_EQ(core::fault::tally("test.tally"), 2);
+  CHECK_EQ(core::fault::tally("test.nowhere"), 0);
+}
+
+TEST(an_array_without_memory_has_no_elements) {
+  CHECK(!core::Array<int>({.fail = true, .err = ENOMEM}, 4).made());
+  CHECK(!core::Array<std::uint64_t>({}, SIZE_MAX / 2).made());
+  core::Array<int> array({}, 4);
+  REQUIRE(array.made());
+  CHECK_EQ(array.size(), 4);
+  for (std::size_t i = 0; i < array.size(); ++i) CHECK_EQ(array[i], 0);
 }
 
 TEST(a_thread_that_cannot_start_says_so) {

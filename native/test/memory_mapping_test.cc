@@ -328,7 +328,9 @@ TEST(every_system_call_may_fail_and_leaves_nothing_behind) {
   };
   constexpr Row kRows[] = {
       {"memory.open", 1, EMFILE, abi::Code::Limit},
+      {"memory.create", 1, EACCES, abi::Code::Provider},
       {"memory.stat", 1, EIO, abi::Code::Provider},
+      {"memory.statfs", 1, EIO, abi::Code::Provider},
       {"memory.fallocate", 1, ENOSPC, abi::Code::Provider},
       {"memory.fsync", 1, EIO, abi::Code::Provider},
       {"memory.open-directory", 1, EACCES, abi::Code::Provider},
@@ -350,6 +352,45 @@ TEST(every_system_call_may_fail_and_leaves_nothing_behind) {
     CHECK_EQ(code_of(Mapping::file(directory.file("f"), options)), abi::Code::Ok);
     CHECK_EQ(::unlink(directory.file("f").c_str()), 0);
   }
+}
+
+TEST(an_interrupted_call_is_made_again) {
+  const test::TemporaryDirectory directory;
+  REQUIRE(directory.ok());
+  MapOptions options = create(4096);
+  options.allow_volatile = true;
+  for (const char* point :
+       {"memory.open", "memory.create", "memory.open-directory", "memory.fallocate"}) {
+    CHECK(core::fault::set(point, 1, 1, EINTR));
+    CHECK_EQ(code_of(Mapping::file(directory.file("f"), options)), abi::Code::Ok);
+    CHECK(core::fault::hits(point) > 0);
+    core::fault::clear_all();
+    CHECK_EQ(::unlink(directory.file("f").c_str()), 0);
+  }
+}
+
+TEST(what_may_fail_without_harm_does) {
+  const test::TemporaryDirectory directory;
+  REQUIRE(directory.ok());
+  CHECK(core::fault::set("memory.madvise", 1, 1, ENOMEM));
+  CHECK(Mapping::anonymous(4096, true).ok());
+  CHECK_EQ(core::fault::hits("memory.madvise"), 1);
+  MapOptions options = create(4096);
+  options.allow_volatile = true;
+  // Without /proc the name that was given is good enough.
+  CHECK(core::fault::set("memory.readlink", 1, core::fault::kForever, ENOENT));
+  CHECK_EQ(code_of(Mapping::file(directory.file("f"), options)), abi::Code::Ok);
+  CHECK(core::fault::hits("memory.readlink") > 0);
+  core::fault::clear_all();
+  // What cannot be removed stays; the first cause is what is told.
+  CHECK(core::fault::set("memory.unlink", 1, 1, EROFS));
+  CHECK(core::fault::set("memory.fsync", 1, 1, EIO));
+  const auto failed = Mapping::file(directory.file("g"), options);
+  CHECK_EQ(failed.status().sys_errno, EIO);
+  CHECK_EQ(core::fault::hits("memory.unlink"), 1);
+  CHECK(exists(directory.file("g")));
+  core::fault::clear_all();
+  CHECK_EQ(core::live_total(), 0);
 }
 
 TEST(a_failed_cover_is_reported) {
