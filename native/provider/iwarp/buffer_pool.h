@@ -11,11 +11,13 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
 #include "abi.generated.h"
 #include "core/counters.h"
+#include "core/fault_points.h"
 
 namespace rpma::iwarp {
 
@@ -64,7 +66,10 @@ class BufferPool {
     std::size_t size_ = 0;
   };
 
-  /** Of kBufferBytes, or of `least` when kBuffers of those are lent. Its bytes are not cleared. */
+  /**
+   * Of kBufferBytes, or of `least` when kBuffers of those are lent. Its bytes are not cleared; null
+   * when there is no memory.
+   */
   Buffer borrow(std::size_t least) {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = least;
@@ -79,7 +84,13 @@ class BufferPool {
         }
       }
     }
-    if (!bytes) bytes = std::make_unique_for_overwrite<std::byte[]>(size);
+    if (!bytes && !RPMA_FAULT_POINT("iwarp.staging-buffer").fail) {
+      bytes.reset(new (std::nothrow) std::byte[size]);
+    }
+    if (!bytes) {
+      if (size == kBufferBytes) take_back(nullptr, size);
+      return {};
+    }
     return Buffer(this, std::move(bytes), size);
   }
 
@@ -88,7 +99,7 @@ class BufferPool {
     if (size != kBufferBytes) return;
     const std::lock_guard lock(mutex_);
     --lent_;
-    if (kept_.size() < kKept) kept_.push_back(std::move(bytes));
+    if (bytes && kept_.size() < kKept) kept_.push_back(std::move(bytes));
   }
 
   std::mutex mutex_;

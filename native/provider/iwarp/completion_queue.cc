@@ -7,11 +7,13 @@
 #include <array>
 
 #include "core/assert.h"
+#include "core/fault_points.h"
 #include "provider/iwarp/queue_pair.h"
 
 namespace rpma::iwarp {
 
-CompletionQueue::CompletionQueue(std::uint32_t size) : ring_(std::max<std::uint32_t>(size, 1)) {}
+CompletionQueue::CompletionQueue(std::uint32_t size)
+    : ring_(RPMA_FAULT_POINT("iwarp.completion-ring"), std::max<std::uint32_t>(size, 1)) {}
 
 std::uint32_t CompletionQueue::poll(provider::Completion* out, std::uint32_t max) {
   if (count_.load(std::memory_order_acquire) == 0) {
@@ -78,20 +80,24 @@ bool CompletionQueue::drained() const {
   return served_ && attached_.empty() && count_.load(std::memory_order_relaxed) == 0;
 }
 
-void CompletionQueue::attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots) {
+bool CompletionQueue::attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots) {
   const std::lock_guard lock(mutex_);
+  const std::uint32_t queued = count_.load(std::memory_order_relaxed);
+  // What a queue pair left unread when it detached still lies here beside the reservations.
+  const std::size_t needed = std::size_t{reserved_} + slots + queued;
+  if (needed > ring_.size()) {
+    core::Array<Entry> larger(RPMA_FAULT_POINT("iwarp.completion-ring"), needed);
+    if (!larger.made()) return false;
+    for (std::uint32_t i = 0; i < queued; ++i) {
+      larger[i] = std::move(ring_[(head_ + i) % ring_.size()]);
+    }
+    ring_ = std::move(larger);
+    head_ = 0;
+  }
   served_ = true;
   attached_.push_back({queue_pair.get(), queue_pair, slots});
   reserved_ += slots;
-  const std::uint32_t queued = count_.load(std::memory_order_relaxed);
-  // What a queue pair left unread when it detached still lies here beside the reservations.
-  const std::size_t needed = std::size_t{reserved_} + queued;
-  if (needed <= ring_.size()) return;
-  std::vector<Entry> larger(needed);
-  for (std::uint32_t i = 0; i < queued; ++i)
-    larger[i] = std::move(ring_[(head_ + i) % ring_.size()]);
-  ring_ = std::move(larger);
-  head_ = 0;
+  return true;
 }
 
 void CompletionQueue::detach(const QueuePair* queue_pair) {

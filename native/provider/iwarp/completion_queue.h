@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/array.h"
 #include "core/counters.h"
 #include "provider/provider.h"
 
@@ -35,8 +36,12 @@ class CompletionQueue final : public provider::CompletionQueue {
   bool drained() const override;
   void take_over(int epoll_fd) override;
 
-  /** Makes room for what a queue pair may have outstanding at once. */
-  void attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots);
+  /** False when there was no memory for its entries: then it must not be used. */
+  [[nodiscard]] bool made() const { return ring_.made(); }
+  /**
+   * Makes room for what a queue pair may have outstanding at once; false when there is no memory.
+   */
+  [[nodiscard]] bool attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots);
   /** Its last completion has been published. Idempotent. */
   void detach(const QueuePair* queue_pair);
   /** `credits` gets its slot back when the consumer takes the completion. */
@@ -58,7 +63,7 @@ class CompletionQueue final : public provider::CompletionQueue {
   std::atomic<std::uint32_t> count_{0};  // of queued entries; a hint outside the lock
 
   mutable std::mutex mutex_;  // guards what follows; taken last of all locks
-  std::vector<Entry> ring_;
+  core::Array<Entry> ring_;
   std::uint32_t head_ = 0;
   std::uint32_t reserved_ = 0;
   bool armed_ = false;

@@ -150,7 +150,9 @@ void Connector::connected(QueuePair& queue_pair) {
 void Connector::read_reply(QueuePair& queue_pair) {
   std::array<std::byte, 4096> chunk;
   const std::size_t room = std::min(chunk.size(), kInputBytesMax - input_.size());
-  const ssize_t count = ::recv(socket_.fd(), chunk.data(), room, MSG_DONTWAIT);
+  const ssize_t count = core::attempt(RPMA_FAULT_POINT("iwarp.recv-reply"), [&] {
+    return ::recv(socket_.fd(), chunk.data(), room, MSG_DONTWAIT);
+  });
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
   if (count <= 0) {
     const int error = count < 0 ? errno : ECONNRESET;

@@ -86,14 +86,17 @@ void Device::deregister(const std::shared_ptr<memory::Region>& region,
 core::Result<std::shared_ptr<provider::CompletionQueue>> Device::create_completion_queue(
     std::uint32_t size) {
   if (closed_.load()) return closed();
-  return std::static_pointer_cast<provider::CompletionQueue>(
-      std::make_shared<CompletionQueue>(size));
+  auto queue = std::make_shared<CompletionQueue>(size);
+  if (!queue->made()) return Status::failure(abi::Code::NoMemory, "no room for the queue");
+  return std::static_pointer_cast<provider::CompletionQueue>(std::move(queue));
 }
 
 core::Result<std::shared_ptr<provider::QueuePair>> Device::create_queue_pair(
     const provider::QueuePairConfig& config) {
   if (closed_.load()) return closed();
-  return std::static_pointer_cast<provider::QueuePair>(QueuePair::create(context_, config));
+  Result<std::shared_ptr<QueuePair>> made = QueuePair::create(context_, config);
+  if (!made.ok()) return made.status();
+  return std::static_pointer_cast<provider::QueuePair>(std::move(made).value());
 }
 
 core::Result<std::shared_ptr<provider::Listener>> Device::listen(

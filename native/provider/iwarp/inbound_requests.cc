@@ -4,6 +4,7 @@
 #include "provider/iwarp/inbound_requests.h"
 
 #include "core/assert.h"
+#include "core/fault_points.h"
 #include "memory/guarded_copy.h"
 
 namespace rpma::iwarp {
@@ -15,7 +16,7 @@ InboundRequests::InboundRequests(std::uint32_t capacity, std::weak_ptr<InboundHo
       progress_(std::move(progress)),
       persist_(std::move(persist)),
       inbound_reads_(capacity),
-      slots_(capacity + kBegunMax) {}
+      slots_(RPMA_FAULT_POINT("iwarp.inbound-slots"), capacity + kBegunMax) {}
 
 bool InboundRequests::push(InboundRequest request) {
   const std::lock_guard lock(mutex_);

@@ -17,6 +17,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/array.h"
 #include "memory/persist.h"
 #include "memory/persist_service.h"
 #include "memory/region_table.h"
@@ -65,6 +66,8 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   InboundRequests(std::uint32_t capacity, std::weak_ptr<InboundHost> host,
                   std::shared_ptr<ProgressThread> progress,
                   std::shared_ptr<memory::PersistService> persist);
+  /** False when there was no memory for its slots: then it must not be used. */
+  [[nodiscard]] bool made() const { return slots_.made(); }
 
   /** False when `capacity` wait already: more than we agreed to serve. */
   bool push(InboundRequest request);
@@ -101,7 +104,7 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   const std::uint32_t inbound_reads_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::vector<InboundRequest> slots_;
+  core::Array<InboundRequest> slots_;
   std::uint64_t head_ = 0;
   std::uint64_t begun_ = 0;
   std::uint64_t executed_ = 0;

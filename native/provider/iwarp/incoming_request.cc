@@ -37,7 +37,9 @@ SetupFrame IncomingRequest::request() const {
 Result<std::shared_ptr<provider::QueuePair>> IncomingRequest::prepare(
     const provider::QueuePairConfig& config) {
   const std::lock_guard lock(mutex_);
-  queue_pair_ = QueuePair::create(context_, config);
+  Result<std::shared_ptr<QueuePair>> made = QueuePair::create(context_, config);
+  if (!made.ok()) return made.status();
+  queue_pair_ = std::move(made).value();
   return std::static_pointer_cast<provider::QueuePair>(queue_pair_);
 }
 

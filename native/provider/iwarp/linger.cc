@@ -11,6 +11,7 @@
 
 #include "abi.generated.h"
 #include "core/clock.h"
+#include "core/fault_points.h"
 
 namespace rpma::iwarp {
 
@@ -41,14 +42,19 @@ void Linger::begin() {
 /** False while TCP does not take the rest. */
 bool Linger::write() {
   while (written_ < left_.size()) {
-    const ssize_t count = ::send(socket_.fd(), left_.data() + written_, left_.size() - written_,
-                                 MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t count = core::attempt(RPMA_FAULT_POINT("iwarp.linger-send"), [this] {
+      return ::send(socket_.fd(), left_.data() + written_, left_.size() - written_,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
+    });
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
     if (count < 0) break;  // the other side is gone: nobody is left to hear it
     written_ += static_cast<std::size_t>(count);
   }
-  if (fin_ == Fin::AtOnce) static_cast<void>(::shutdown(socket_.fd(), SHUT_WR));
+  if (fin_ == Fin::AtOnce) {
+    static_cast<void>(core::attempt(RPMA_FAULT_POINT("iwarp.linger-shutdown"),
+                                    [this] { return ::shutdown(socket_.fd(), SHUT_WR); }));
+  }
   return true;
 }
 
@@ -56,7 +62,9 @@ void Linger::on_ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0 && write()) progress_->modify(id_, socket_.fd(), EPOLLIN);
   std::array<std::byte, 4096> unwanted;
   for (int round = 0; round < 16; ++round) {
-    const ssize_t count = ::recv(socket_.fd(), unwanted.data(), unwanted.size(), MSG_DONTWAIT);
+    const ssize_t count = core::attempt(RPMA_FAULT_POINT("iwarp.linger-recv"), [&] {
+      return ::recv(socket_.fd(), unwanted.data(), unwanted.size(), MSG_DONTWAIT);
+    });
     if (count > 0 || (count < 0 && errno == EINTR)) continue;
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     return finish();

@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/counters.h"
+#include "core/fault_points.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -28,20 +29,24 @@ Result<std::shared_ptr<Listener>> Listener::open(std::shared_ptr<DeviceContext> 
                                                  const provider::ListenLimits& limits) {
   Result<Socket> socket = listen_on(at, limits.backlog);
   if (!socket.ok()) return socket.status();
-  auto listener = std::make_shared<Listener>(context, std::move(socket).value(), limits);
+  provider::Address address = local_address_of(socket->fd());
+  // With port 0 nobody else knows it: an endpoint that cannot tell it is of no use.
+  if (address.host.empty()) return Status::from_errno(errno, "getsockname");
+  auto listener =
+      std::make_shared<Listener>(context, std::move(socket).value(), std::move(address), limits);
   const Status status =
       context->progress->add(listener->id_, listener->socket_.fd(), EPOLLIN, listener);
   if (!status.ok()) return status;
   return listener;
 }
 
-Listener::Listener(std::shared_ptr<DeviceContext> context, Socket socket,
+Listener::Listener(std::shared_ptr<DeviceContext> context, Socket socket, provider::Address address,
                    const provider::ListenLimits& limits)
     : context_(std::move(context)),
       limits_(limits),
       reports_(std::make_shared<ListenerReports>(context_->progress)),
       id_(context_->progress->next_id()),
-      address_(local_address_of(socket.fd())),
+      address_(std::move(address)),
       socket_(std::move(socket)) {}
 
 Listener::~Listener() = default;
@@ -193,7 +198,9 @@ void Listener::read_request(const std::shared_ptr<PendingSetup>& setup) {
   // One byte more than a frame may have: what follows a Request before its Reply is a violation.
   std::array<std::byte, kSetupFrameBytesMax + 1> chunk;
   const std::size_t room = chunk.size() - setup->input.size();
-  const ssize_t count = ::recv(setup->socket.fd(), chunk.data(), room, MSG_DONTWAIT);
+  const ssize_t count = core::attempt(RPMA_FAULT_POINT("iwarp.recv-request"), [&] {
+    return ::recv(setup->socket.fd(), chunk.data(), room, MSG_DONTWAIT);
+  });
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
   if (count <= 0) return drop(setup);
   setup->input.insert(setup->input.end(), chunk.begin(), chunk.begin() + count);

@@ -82,7 +82,7 @@ class Listener final : public provider::Listener,
   static Result<std::shared_ptr<Listener>> open(std::shared_ptr<DeviceContext> context,
                                                 const provider::Address& at,
                                                 const provider::ListenLimits& limits);
-  Listener(std::shared_ptr<DeviceContext> context, Socket socket,
+  Listener(std::shared_ptr<DeviceContext> context, Socket socket, provider::Address address,
            const provider::ListenLimits& limits);
   ~Listener() override;
 

@@ -31,7 +31,9 @@ std::atomic<int>& spinners() {
 int processors() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  const int looked = core::attempt(RPMA_FAULT_POINT("iwarp.sched-getaffinity"),
+                                   [&set] { return ::sched_getaffinity(0, sizeof(set), &set); });
+  return looked == 0 ? CPU_COUNT(&set) : 1;
 }
 
 }  // namespace
@@ -46,7 +48,9 @@ Result<std::shared_ptr<ProgressThread>> ProgressThread::start(std::uint64_t busy
   epoll_event interest{};
   interest.events = EPOLLIN;
   interest.data.u64 = kWakeId;
-  if (::epoll_ctl(epoll.fd(), EPOLL_CTL_ADD, event.fd(), &interest) != 0) {
+  if (core::attempt(RPMA_FAULT_POINT("iwarp.epoll_ctl"), [&] {
+        return ::epoll_ctl(epoll.fd(), EPOLL_CTL_ADD, event.fd(), &interest);
+      }) != 0) {
     return Status::from_errno(errno, "epoll_ctl");
   }
   auto progress =
@@ -87,7 +91,11 @@ void ProgressThread::stop() {
 void ProgressThread::wake() {
   if (woken_.exchange(true)) return;
   const std::uint64_t one = 1;
-  static_cast<void>(!::write(event_.fd(), &one, sizeof(one)));
+  ssize_t written = 0;
+  do {
+    written = core::attempt(RPMA_FAULT_POINT("iwarp.eventfd-write"),
+                            [&] { return ::write(event_.fd(), &one, sizeof(one)); });
+  } while (written < 0 && errno == EINTR);
 }
 
 void ProgressThread::post(Task task) {
@@ -226,7 +234,9 @@ int ProgressThread::wait_for_events(std::uint64_t now) {
     spinners().fetch_sub(1);
     if (count > 0) return count;
   }
-  return ::epoll_wait(epoll_.fd(), events_.data(), kEventsPerWait, wait_ms(core::now_ns()));
+  return core::attempt(RPMA_FAULT_POINT("iwarp.epoll_wait"), [this] {
+    return ::epoll_wait(epoll_.fd(), events_.data(), kEventsPerWait, wait_ms(core::now_ns()));
+  });
 }
 
 void ProgressThread::stay_active() { active_ns_ = core::now_ns(); }
@@ -241,7 +251,9 @@ int ProgressThread::spin() {
     for (const std::shared_ptr<SocketHandler>& handler : hot) handler->on_spin();
     if (!hot.empty() && round % kRoundsPerLook != 0) continue;
     const std::uint64_t now = core::now_ns();
-    const int count = ::epoll_wait(epoll_.fd(), events_.data(), kEventsPerWait, 0);
+    const int count = core::attempt(RPMA_FAULT_POINT("iwarp.epoll_wait"), [this] {
+      return ::epoll_wait(epoll_.fd(), events_.data(), kEventsPerWait, 0);
+    });
     if (count > 0 || !may_spin(now) || wait_ms(now) == 0) return count;
   }
   return 0;
@@ -256,7 +268,8 @@ void ProgressThread::dispatch(int count) {
       std::uint64_t value = 0;
       // In this order, and before the tasks are looked at: who finds woken_ set and does not write
       // has queued its task before, and the exchange makes us see it.
-      static_cast<void>(!::read(event_.fd(), &value, sizeof(value)));
+      static_cast<void>(core::attempt(RPMA_FAULT_POINT("iwarp.eventfd-read"),
+                                      [&] { return ::read(event_.fd(), &value, sizeof(value)); }));
       static_cast<void>(woken_.exchange(false));
       continue;
     }

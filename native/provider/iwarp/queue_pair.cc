@@ -34,19 +34,25 @@ std::uint16_t offered_capabilities(const provider::QueuePairConfig& config) {
   return capabilities;
 }
 
-std::shared_ptr<QueuePair> QueuePair::create(std::shared_ptr<DeviceContext> context,
-                                             const provider::QueuePairConfig& config) {
+Result<std::shared_ptr<QueuePair>> QueuePair::create(std::shared_ptr<DeviceContext> context,
+                                                     const provider::QueuePairConfig& config) {
   auto queue_pair = std::make_shared<QueuePair>(std::move(context), config);
   queue_pair->inbound_ = std::make_shared<InboundRequests>(
       std::max(1U, std::bit_ceil(config.inbound_reads)), queue_pair, queue_pair->context_->progress,
       queue_pair->context_->persist);
+  const Status short_of_memory = Status::failure(abi::Code::NoMemory, "no room for the queues");
+  if (!queue_pair->sends_.made() || !queue_pair->inbound_->made()) return short_of_memory;
   const std::uint32_t sends = config.send_queue_size;
   const std::uint32_t receives = config.receive_queue_size;
+  // One that is attached already is detached with the queue pair's end, here and now. The shared
+  // one comes last: having served and serving nobody, it would count as drained.
   if (queue_pair->send_completions_ == queue_pair->receive_completions_) {
-    queue_pair->send_completions_->attach(queue_pair, sends + receives);
-  } else {
-    queue_pair->send_completions_->attach(queue_pair, sends);
-    queue_pair->receive_completions_->attach(queue_pair, receives);
+    if (!queue_pair->send_completions_->attach(queue_pair, sends + receives)) {
+      return short_of_memory;
+    }
+  } else if (!queue_pair->receive_completions_->attach(queue_pair, receives) ||
+             !queue_pair->send_completions_->attach(queue_pair, sends)) {
+    return short_of_memory;
   }
   queue_pair->context_->remember(queue_pair);
   return queue_pair;

@@ -72,8 +72,8 @@ class QueuePair final : public provider::QueuePair,
                         public InboundHost,
                         public std::enable_shared_from_this<QueuePair> {
  public:
-  static std::shared_ptr<QueuePair> create(std::shared_ptr<DeviceContext> context,
-                                           const provider::QueuePairConfig& config);
+  static Result<std::shared_ptr<QueuePair>> create(std::shared_ptr<DeviceContext> context,
+                                                   const provider::QueuePairConfig& config);
   QueuePair(std::shared_ptr<DeviceContext> context, const provider::QueuePairConfig& config);
   ~QueuePair() override;
 

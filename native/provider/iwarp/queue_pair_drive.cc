@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "core/clock.h"
+#include "core/fault_points.h"
 #include "provider/iwarp/queue_pair.h"
 
 namespace rpma::iwarp {
@@ -155,7 +156,9 @@ void QueuePair::end_if_hung_up() {
     const std::lock_guard lock(driver_mutex_);
     if (!socket_.open()) return;
     pollfd look{socket_.fd(), 0, 0};
-    if (::poll(&look, 1, 0) <= 0 || (look.revents & (POLLERR | POLLHUP)) == 0) return;
+    const int found =
+        core::attempt(RPMA_FAULT_POINT("iwarp.poll"), [&look] { return ::poll(&look, 1, 0); });
+    if (found <= 0 || (look.revents & (POLLERR | POLLHUP)) == 0) return;
     reason.cause = lost(connect_outcome(socket_.fd()), "recv");
   }
   reason.status = abi::CompletionStatus::Retry;
@@ -195,7 +198,7 @@ void QueuePair::pump(std::uint64_t budget_bytes) {
         const Transmitter::Failure& failure = transmitter_.failure();
         EndReason reason;
         reason.status = abi::CompletionStatus::Retry;
-        const bool by_tcp = failure.error != 0 && !failure.persist;
+        const bool by_tcp = failure.error != 0 && !failure.persist && !failure.memory;
         reason.cause = lost(failure.error, by_tcp ? "sendmsg" : nullptr);
         if (failure.persist || failure.defect) {
           reason.status = abi::CompletionStatus::Provider;
@@ -260,7 +263,11 @@ void QueuePair::take_over(int epoll_fd) {
     event.events = wanted;
     event.data.u64 = number_;
     // Should it not fit into that set, the progress thread keeps it.
-    if (::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket_.fd(), &event) != 0) return;
+    if (core::attempt(RPMA_FAULT_POINT("iwarp.take-over"), [&] {
+          return ::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket_.fd(), &event);
+        }) != 0) {
+      return;
+    }
   }
   if (before == kProgress) {
     context_->progress->suspend(socket_.fd());

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "core/clock.h"
+#include "core/fault_points.h"
 #include "core/random.h"
 #include "provider/iwarp/extension.h"
 #include "provider/iwarp/linger.h"
@@ -50,9 +51,9 @@ void QueuePair::adopt(Socket socket, const Negotiated& negotiated, std::span<con
   established_data_ = std::move(private_data);
   receiver_.configure(negotiated.crc, kPlainOpcodes);
   transmitter_.configure(negotiated.crc, kFrameBytesMin, inbound_.get());
-  receiver_.prime(early);
+  Status status = receiver_.prime(early) ? Status::success() : lost(ENOMEM, nullptr);
   // In the set before anything can be posted: what a post leaves over goes by readiness.
-  const Status status = context_->progress->add(id_, fd, EPOLLIN, shared_from_this());
+  if (status.ok()) status = context_->progress->add(id_, fd, EPOLLIN, shared_from_this());
   if (!status.ok()) {
     EndReason reason;
     reason.cause = status;
@@ -245,8 +246,9 @@ void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> l
                   Linger::Fin::AtOnce);
   } else if (reason.reset) {
     const linger abortive{1, 0};
-    static_cast<void>(
-        ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &abortive, sizeof(abortive)));
+    static_cast<void>(core::attempt(RPMA_FAULT_POINT("iwarp.setsockopt"), [&] {
+      return ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &abortive, sizeof(abortive));
+    }));
   }
 }
 
@@ -260,7 +262,13 @@ void QueuePair::check_close() {
     if (!sending.owns_lock() || fin_sent_.load() || ending_.load()) return;
     if (sends_.empty() && inbound_->empty() && transmitter_.idle()) {
       fin_sent_.store(true);
-      static_cast<void>(::shutdown(socket_.fd(), SHUT_WR));
+      if (core::attempt(RPMA_FAULT_POINT("iwarp.shutdown"),
+                        [this] { return ::shutdown(socket_.fd(), SHUT_WR); }) != 0) {
+        // No FIN can leave, so none will be answered: to wait for one would last closeTimeoutMs.
+        EndReason reason;
+        reason.cause = lost(errno, "shutdown");
+        end(std::move(reason));
+      }
       return;
     }
   }

@@ -3,6 +3,8 @@
 // See receive_queue.h.
 #include "provider/iwarp/receive_queue.h"
 
+#include "core/fault_points.h"
+
 namespace rpma::iwarp {
 
 ReceiveQueue::ReceiveQueue(std::uint32_t size, std::uint32_t queue_pair_number,
@@ -28,6 +30,7 @@ core::Status ReceiveQueue::push(const provider::WorkRequest& request) {
     receive.memory = request.local->data() + request.local_offset;
     receive.guarded = request.local->guarded();
   }
+  RPMA_FAULT_TALLY("operations.accepted");
   credits_->receive.fetch_add(1);
   posted_.push_back(std::move(receive));
   return core::Status::success();
@@ -72,6 +75,7 @@ void ReceiveQueue::flush() {
 
 void ReceiveQueue::publish(const Receive& receive, abi::CompletionStatus status,
                            std::uint64_t length, int error) {
+  RPMA_FAULT_TALLY("operations.settled");
   provider::Completion completion{};
   completion.id = static_cast<double>(receive.id);
   completion.operation = static_cast<std::uint8_t>(abi::Operation::Receive);

@@ -20,13 +20,21 @@
 
 namespace rpma::iwarp {
 
-void Receiver::prime(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
+/** Sees to it that there is a staging buffer; false, with the error, when there is no memory. */
+bool Receiver::borrow() {
+  if (!buffer_) buffer_ = pool_.borrow(kStagingBytesLeast);
+  if (!buffer_) error_ = ENOMEM;
+  return static_cast<bool>(buffer_);
+}
+
+bool Receiver::prime(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return true;
   RPMA_ASSERT(!buffer_ && bytes.size() <= kStagingBytesLeast);
-  buffer_ = pool_.borrow(kStagingBytesLeast);
+  if (!borrow()) return false;
   std::memcpy(buffer_.get(), bytes.data(), bytes.size());
   begin_ = 0;
   end_ = bytes.size();
+  return true;
 }
 
 Receiver::Outcome Receiver::run(int fd, std::uint32_t frames, std::uint64_t bytes) {
@@ -69,9 +77,10 @@ Receiver::Outcome Receiver::run(int fd, std::uint32_t frames, std::uint64_t byte
 
 /** Takes more bytes into staging; false when the run ends with *outcome. */
 bool Receiver::fill(int fd, std::uint64_t* received, Outcome* outcome) {
-  if (!buffer_) {
-    buffer_ = pool_.borrow(kStagingBytesLeast);
-    begin_ = end_ = 0;
+  if (!buffer_) begin_ = end_ = 0;
+  if (!borrow()) {
+    *outcome = Outcome::Failed;
+    return false;
   }
   // A frame must fit behind begin_; moving is rare and moves less than a frame.
   if (buffer_.size() - begin_ < kFpduBytesMax) {
@@ -173,7 +182,7 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
   while (direct_done_ < front_.payload_bytes) {
     const DirectTarget target = sink_.direct_target(front_);
     if (target.data == nullptr) return fail(Cause::kTaggedInvalidStag);  // revoked meanwhile
-    if (!buffer_) buffer_ = pool_.borrow(kStagingBytesLeast);
+    if (!borrow()) return Step::Failed;
     RPMA_ASSERT(begin_ == end_);
     begin_ = end_ = 0;
     std::array<iovec, 2> pieces{};
@@ -182,7 +191,8 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
     msghdr message{};
     message.msg_iov = pieces.data();
     message.msg_iovlen = pieces.size();
-    const ssize_t count = ::recvmsg(fd, &message, MSG_DONTWAIT);
+    const ssize_t count = core::attempt(RPMA_FAULT_POINT("iwarp.recvmsg"),
+                                        [&] { return ::recvmsg(fd, &message, MSG_DONTWAIT); });
     if (count == 0) fin_ = true;
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EFAULT) {

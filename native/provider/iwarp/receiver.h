@@ -65,8 +65,8 @@ class Receiver {
     crc_ = crc;
     opcodes_ = opcodes;
   }
-  /** Bytes that arrived together with the set-up frame. */
-  void prime(std::span<const std::byte> bytes);
+  /** Bytes that arrived together with the set-up frame; false when there is no memory for them. */
+  [[nodiscard]] bool prime(std::span<const std::byte> bytes);
   Outcome run(int fd, std::uint32_t frames, std::uint64_t bytes);
 
   [[nodiscard]] Cause cause() const { return cause_; }
@@ -101,6 +101,7 @@ class Receiver {
   Step fail(Cause cause);
   Step start_direct();
   Step receive_direct(int fd, std::uint64_t* received);
+  bool borrow();
   bool fill(int fd, std::uint64_t* received, Outcome* outcome);
   void drop_front(std::size_t bytes);
   void release_empty();

@@ -4,6 +4,7 @@
 #include "provider/iwarp/send_queue.h"
 
 #include "core/assert.h"
+#include "core/fault_points.h"
 
 namespace rpma::iwarp {
 
@@ -12,7 +13,7 @@ SendQueue::SendQueue(std::uint32_t size, std::uint32_t queue_pair_number,
     : number_(queue_pair_number),
       completions_(std::move(completions)),
       credits_(std::move(credits)),
-      slots_(size) {}
+      slots_(RPMA_FAULT_POINT("iwarp.send-slots"), size) {}
 
 core::Status SendQueue::push(const provider::WorkRequest& request) {
   const std::lock_guard lock(mutex_);
@@ -25,6 +26,7 @@ core::Status SendQueue::push(const provider::WorkRequest& request) {
     use = request.local->acquire();
     if (!use) return core::Status::failure(abi::Code::Closed, "the local region is closed");
   }
+  RPMA_FAULT_TALLY("operations.accepted");
   credits_->send.fetch_add(1);
   SendSlot& free = slot(tail_);
   free.request = request;
@@ -110,6 +112,7 @@ bool SendQueue::fail_all(abi::CompletionStatus status, int error) {
 }
 
 void SendQueue::settle(SendSlot& slot, abi::CompletionStatus status, int error) {
+  RPMA_FAULT_TALLY("operations.settled");
   slot.done = true;
   slot.status = status;
   slot.error = error;

@@ -15,8 +15,8 @@
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <vector>
 
+#include "core/array.h"
 #include "provider/iwarp/completion_queue.h"
 
 namespace rpma::iwarp {
@@ -50,6 +50,9 @@ class SendQueue {
  public:
   SendQueue(std::uint32_t size, std::uint32_t queue_pair_number,
             std::shared_ptr<CompletionQueue> completions, std::shared_ptr<Credits> credits);
+
+  /** False when there was no memory for its slots: then it must not be used. */
+  [[nodiscard]] bool made() const { return slots_.made(); }
 
   /** Again when full, WcLocalProtection when the local region is revoked. */
   core::Status push(const provider::WorkRequest& request);
@@ -86,7 +89,7 @@ class SendQueue {
   const std::shared_ptr<Credits> credits_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::vector<SendSlot> slots_;
+  core::Array<SendSlot> slots_;
   std::uint64_t head_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t tail_ = 0;

@@ -43,7 +43,8 @@ bool parse(const provider::Address& address, SocketAddress* out) {
   if (::inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) != 1) return false;
   if (percent != std::string::npos) {
     const std::string zone = address.host.substr(percent + 1);
-    v6->sin6_scope_id = ::if_nametoindex(zone.c_str());
+    const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.if-nametoindex");
+    v6->sin6_scope_id = fault.fail ? 0 : ::if_nametoindex(zone.c_str());
     if (v6->sin6_scope_id == 0) {
       const auto end = zone.data() + zone.size();
       if (std::from_chars(zone.data(), end, v6->sin6_scope_id).ptr != end) return false;
@@ -81,7 +82,9 @@ Result<Socket> make_socket(int family) {
 
 void set_option(int fd, int level, int name, int value) {
   // Failing to tune is no reason to fail a connection: the socket works without.
-  static_cast<void>(::setsockopt(fd, level, name, &value, sizeof(value)));
+  static_cast<void>(core::attempt(RPMA_FAULT_POINT("iwarp.setsockopt"), [&] {
+    return ::setsockopt(fd, level, name, &value, sizeof(value));
+  }));
 }
 
 }  // namespace
@@ -166,7 +169,10 @@ Result<Socket> start_connect(const provider::Address& to) {
 int connect_outcome(int fd) {
   int error = 0;
   socklen_t length = sizeof(error);
-  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
+  if (core::attempt(RPMA_FAULT_POINT("iwarp.socket-error"),
+                    [&] { return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length); }) != 0) {
+    return errno;
+  }
   return error;
 }
 
@@ -184,14 +190,22 @@ void tune(int fd, std::uint64_t dead_ms) {
 provider::Address local_address_of(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof(storage);
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+  if (core::attempt(RPMA_FAULT_POINT("iwarp.getsockname"), [&] {
+        return ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
+      }) != 0) {
+    return {};
+  }
   return format(storage);
 }
 
 provider::Address remote_address_of(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof(storage);
-  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+  if (core::attempt(RPMA_FAULT_POINT("iwarp.getpeername"), [&] {
+        return ::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length);
+      }) != 0) {
+    return {};
+  }
   return format(storage);
 }
 
@@ -204,7 +218,10 @@ TcpHealth tcp_health(int fd) {
   tcp_info info{};
   socklen_t length = sizeof(info);
   TcpHealth health;
-  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return health;
+  if (core::attempt(RPMA_FAULT_POINT("iwarp.tcp-info"),
+                    [&] { return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length); }) != 0) {
+    return health;
+  }
   health.known = true;
   health.waiting = info.tcpi_unacked > 0 || info.tcpi_probes > 0;
   health.silent_ms = std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv);

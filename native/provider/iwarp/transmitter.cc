@@ -170,6 +170,7 @@ std::size_t Transmitter::cut(std::uint64_t left, std::size_t payload_max) {
   if (!stage_) {
     stage_ = pool_.borrow(abi::kStagingSendBytesLeast);
     staged_ = 0;
+    if (!stage_) return bytes;  // no memory: finish() says so
   }
   // Whoever is not the last of its message stays a multiple of 4, so that no pad splits a message.
   return std::min(bytes, (stage_.size() - staged_) & ~std::size_t{3});
@@ -328,7 +329,12 @@ bool Transmitter::finish(Frame& out, const std::byte* payload, std::size_t bytes
     return true;
   }
   if (crc_) {
-    RPMA_ASSERT(stage_ && stage_.size() - staged_ >= bytes);
+    if (!stage_) {
+      failure_.memory = true;
+      failure_.error = ENOMEM;
+      return false;
+    }
+    RPMA_ASSERT(stage_.size() - staged_ >= bytes);
     std::byte* const copy = stage_.get() + staged_;
     state = crc32c(state, out.head.data(), header);
     const auto sum = [&] { state = crc32c_copy(state, copy, payload, bytes); };

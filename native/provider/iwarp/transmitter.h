@@ -37,6 +37,7 @@ class Transmitter {
     bool local = false;    // the source memory is gone
     bool persist = false;  // what a plain peer wrote could not be persisted; its Read has no answer
     bool defect = false;   // a frame that must not be sent: a defect of ours
+    bool memory = false;   // there was none to stage a payload in
     bool answer = false;   // an answer that reports a failed persist has left
   };
 
@@ -97,7 +98,7 @@ class Transmitter {
   };
 
   [[nodiscard]] bool broken() const {
-    return failure_.local || failure_.persist || failure_.defect;
+    return failure_.local || failure_.persist || failure_.defect || failure_.memory;
   }
   bool choose();
   bool has_room();
