@@ -7,6 +7,7 @@
       "native/addon/connection_options.cc",
       "native/addon/environment.cc",
       "native/addon/environment_end.cc",
+      "native/addon/fault_run.cc",
       "native/addon/handle_table.cc",
       "native/addon/methods_connection.cc",
       "native/addon/methods_endpoint.cc",

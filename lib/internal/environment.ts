@@ -39,11 +39,15 @@ let holders = 0;
 /** When this drain must let go of the loop; 0 until someone asks. */
 let drainEnd = 0;
 
-/** Connects this thread with the addon; every later call does nothing. */
+/** Connects this thread with the addon; once it has succeeded every later call does nothing. */
 export function startEnvironment(): void {
   if (started) return;
+  try {
+    native.start(submissions.buffer, completions.buffer, ready, onWake);
+  } catch {
+    throw failureOf(native.lastError(), "the library's start on this thread");
+  }
   started = true;
-  native.start(submissions.buffer, completions.buffer, ready, onWake);
   native.setReferenced(false);
 }
 

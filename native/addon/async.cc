@@ -8,6 +8,7 @@
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
@@ -37,7 +38,12 @@ void TaskQueue::close() {
 
 napi_value make_promise(napi_env env, napi_deferred* deferred) {
   napi_value promise = nullptr;
+  if (RPMA_FAULT_POINT("addon.promise").fail) return nullptr;
   return napi_create_promise(env, deferred, &promise) == napi_ok ? promise : nullptr;
+}
+
+napi_value no_promise(napi_env env) {
+  return make_error(env, core::Status::failure(abi::Code::NoMemory, "the engine made no promise"));
 }
 
 void resolve_number(napi_env env, napi_deferred deferred, double number) {
@@ -52,7 +58,8 @@ void resolve_error(napi_env env, napi_deferred deferred, const core::Status& sta
 napi_value resolved_error(napi_env env, const core::Status& status) {
   napi_deferred deferred = nullptr;
   napi_value promise = make_promise(env, &deferred);
-  if (promise != nullptr) resolve_error(env, deferred, status);
+  if (promise == nullptr) return make_error(env, status);
+  resolve_error(env, deferred, status);
   return promise;
 }
 
@@ -93,11 +100,13 @@ bool run_on_pool(Environment& environment, std::function<void()> run,
   work->environment = &environment;
   work->run = std::move(run);
   work->finish = std::move(finish);
-  if (napi_create_async_work(env, nullptr, make_text(env, "rpma"), pool_execute, pool_complete,
+  if (RPMA_FAULT_POINT("addon.async-work").fail ||
+      napi_create_async_work(env, nullptr, make_text(env, "rpma"), pool_execute, pool_complete,
                              work.get(), &work->work) != napi_ok) {
     return false;
   }
-  if (napi_queue_async_work(env, work->work) != napi_ok) {
+  if (RPMA_FAULT_POINT("addon.queue-work").fail ||
+      napi_queue_async_work(env, work->work) != napi_ok) {
     napi_delete_async_work(env, work->work);
     return false;
   }

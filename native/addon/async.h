@@ -43,8 +43,10 @@ class TaskQueue {
   std::vector<Task> tasks_;  // guarded by mutex_
 };
 
-/** A promise and what settles it. Null when the engine could not make one. */
+/** A promise and what settles it. Null when the engine could not make one: answer no_promise(). */
 napi_value make_promise(napi_env env, napi_deferred* deferred);
+/** What a method answers instead of a promise: the error itself, which may be awaited as well. */
+napi_value no_promise(napi_env env);
 void resolve_number(napi_env env, napi_deferred deferred, double number);
 void resolve_error(napi_env env, napi_deferred deferred, const core::Status& status);
 /** A promise that is resolved with the error already. */

@@ -12,6 +12,7 @@
 
 #include "addon/arguments.h"
 #include "core/clock.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
@@ -41,16 +42,17 @@ core::Status Environment::start(napi_value submissions, napi_value completions, 
   if (napi_typeof(env_, on_wake, &type) != napi_ok || type != napi_function) {
     return core::Status::failure(abi::Code::InvalidArgType, "onWake is no function");
   }
-  // First, so that whatever is made below is ended with the environment.
-  if (hook_ == nullptr && napi_add_async_cleanup_hook(env_, on_clean_up, this, &hook_) != napi_ok) {
-    return core::Status::failure(abi::Code::Internal, "the environment refused its hook");
+  // First, so that whatever is made below is ended with the environment. A start that failed may be
+  // tried again: what it made by then is kept.
+  if (hook_ == nullptr &&
+      (RPMA_FAULT_POINT("addon.cleanup-hook").fail ||
+       napi_add_async_cleanup_hook(env_, on_clean_up, this, &hook_) != napi_ok)) {
+    return core::Status::failure(abi::Code::NoMemory, "the engine took no hook for its end");
   }
   const core::Status taken = take_buffers(submissions, completions, ready);
   if (!taken.ok()) return taken;
-  if (napi_async_init(env_, nullptr, make_text(env_, "rpma"), &context_) != napi_ok ||
-      napi_create_reference(env_, on_wake, 1, &on_wake_) != napi_ok) {
-    return core::Status::failure(abi::Code::Internal, "the environment refused its callback");
-  }
+  const core::Status callback = take_callback(on_wake);
+  if (!callback.ok()) return callback;
 
   core::Result<std::shared_ptr<ReadyList>> list = ReadyList::create();
   if (!list.ok()) return list.status();
@@ -65,6 +67,19 @@ core::Status Environment::start(napi_value submissions, napi_value completions, 
   return core::Status::success();
 }
 
+core::Status Environment::take_callback(napi_value on_wake) {
+  if (context_ == nullptr &&
+      (RPMA_FAULT_POINT("addon.async-init").fail ||
+       napi_async_init(env_, nullptr, make_text(env_, "rpma"), &context_) != napi_ok)) {
+    return core::Status::failure(abi::Code::NoMemory, "the engine made no context for callbacks");
+  }
+  if (on_wake_ == nullptr && (RPMA_FAULT_POINT("addon.reference").fail ||
+                              napi_create_reference(env_, on_wake, 1, &on_wake_) != napi_ok)) {
+    return core::Status::failure(abi::Code::NoMemory, "the engine made no reference to onWake");
+  }
+  return core::Status::success();
+}
+
 core::Status Environment::take_buffers(napi_value submissions, napi_value completions,
                                        napi_value ready) {
   const RecordBuffers records{.submissions = records_in<abi::Submission>(env_, submissions),
@@ -75,8 +90,11 @@ core::Status Environment::take_buffers(napi_value submissions, napi_value comple
   }
   const napi_value buffers[] = {submissions, completions, ready};
   for (std::size_t i = 0; i < std::size(buffers); i += 1) {
-    if (napi_create_reference(env_, buffers[i], 1, &buffers_[i]) != napi_ok) {
-      return core::Status::failure(abi::Code::Internal, "no reference to a record buffer");
+    if (buffers_[i] != nullptr) continue;
+    if (RPMA_FAULT_POINT("addon.reference").fail ||
+        napi_create_reference(env_, buffers[i], 1, &buffers_[i]) != napi_ok) {
+      return core::Status::failure(abi::Code::NoMemory,
+                                   "the engine made no reference to a record buffer");
     }
   }
   records_ = records;
@@ -90,7 +108,9 @@ const std::shared_ptr<memory::PersistService>& Environment::persist_service() {
 
 void Environment::drive(int timeout_ms) {
   epoll_event events[kEventsPerWait];
-  const int count = ::epoll_wait(ready_->epoll_fd(), events, kEventsPerWait, timeout_ms);
+  const int count = core::attempt(RPMA_FAULT_POINT("addon.epoll_wait"), [&] {
+    return ::epoll_wait(ready_->epoll_fd(), events, kEventsPerWait, timeout_ms);
+  });
   if (count <= 0) return;
   // What the connections notify meanwhile is found below by whoever called: no wake-up for it.
   const ReadyList::Driving driving(*ready_);
@@ -181,14 +201,21 @@ void Environment::on_readable() {
   }
   if (pending_.empty() && !has_settlements()) return;
   napi_handle_scope handle_scope = nullptr;
-  if (napi_open_handle_scope(env_, &handle_scope) != napi_ok) return;
+  if (RPMA_FAULT_POINT("addon.handle-scope").fail ||
+      napi_open_handle_scope(env_, &handle_scope) != napi_ok) {
+    ready_->signal();  // what is pending must not wait for the next notification
+    return;
+  }
   napi_callback_scope callback_scope = nullptr;
   // A callback scope runs the microtasks and ticks when it ends: awaited operations go on in this
   // turn of the loop.
-  if (napi_open_callback_scope(env_, nullptr, context_, &callback_scope) == napi_ok) {
+  if (!RPMA_FAULT_POINT("addon.callback-scope").fail &&
+      napi_open_callback_scope(env_, nullptr, context_, &callback_scope) == napi_ok) {
     if (has_settlements()) settle();
     if (!pending_.empty()) call_on_wake();
     napi_close_callback_scope(env_, callback_scope);
+  } else {
+    ready_->signal();
   }
   napi_close_handle_scope(env_, handle_scope);
 }

@@ -108,6 +108,7 @@ class Environment {
   void close_peer(PeerObject* peer);
 
  private:
+  core::Status take_callback(napi_value on_wake);
   core::Status take_buffers(napi_value submissions, napi_value completions, napi_value ready);
   void on_readable();
   void kick_all();

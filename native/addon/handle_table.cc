@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/counters.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
@@ -22,6 +23,7 @@ HandleTable::~HandleTable() { clear(); }
 
 Handle HandleTable::insert(std::shared_ptr<Object> object) {
   std::uint32_t index = 0;
+  if (RPMA_FAULT_POINT("addon.handle").fail) return 0;
   if (!free_.empty()) {
     index = free_.back();
     free_.pop_back();

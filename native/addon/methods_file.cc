@@ -66,7 +66,7 @@ napi_value file_map(napi_env env, napi_callback_info info) {
   }
   auto job = std::make_shared<MapJob>(read_map_job(env, call.value(0), call.value(1)));
   napi_value promise = make_promise(env, &job->deferred);
-  if (promise == nullptr) return nullptr;
+  if (promise == nullptr) return no_promise(env);
   environment.promise_opened();
   const bool queued = run_on_pool(
       environment,
@@ -161,7 +161,7 @@ napi_value file_persist(napi_env env, napi_callback_info info) {
   job->offset = to_count(call.number(1), UINT64_MAX, UINT64_MAX);
   job->length = to_count(call.number(2), UINT64_MAX, UINT64_MAX);
   napi_value promise = make_promise(env, &job->deferred);
-  if (promise == nullptr) return nullptr;
+  if (promise == nullptr) return no_promise(env);
   file->persists += 1;
   environment.promise_opened();
   const core::Status begun = file->mapping->persist_target()->runs_inline()
@@ -195,7 +195,8 @@ napi_value file_unmap(napi_env env, napi_callback_info info) {
   }
   napi_deferred deferred = nullptr;
   napi_value promise = make_promise(env, &deferred);
-  if (promise != nullptr) environment.unmap_file(file, deferred);
+  if (promise == nullptr) return no_promise(env);
+  environment.unmap_file(file, deferred);
   return promise;
 }
 

@@ -10,6 +10,7 @@
 #include "addon/arguments.h"
 #include "addon/methods.h"
 #include "core/bytes.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
@@ -82,8 +83,10 @@ napi_value region_register(napi_env env, napi_callback_info info) {
   }
   auto object = std::make_shared<RegionObject>();
   object->peer = environment.handles().share(peer);
-  if (napi_create_reference(env, view.buffer, 1, &object->user_buffer) != napi_ok) {
-    return make_number(env, environment.fail(abi::Code::Internal, "no reference to the buffer"));
+  if (RPMA_FAULT_POINT("addon.reference").fail ||
+      napi_create_reference(env, view.buffer, 1, &object->user_buffer) != napi_ok) {
+    return make_number(
+        env, environment.fail(abi::Code::NoMemory, "the engine made no reference to the buffer"));
   }
   options.data = view.bytes.data();
   options.length = view.bytes.size();
@@ -171,8 +174,9 @@ napi_value region_close(napi_env env, napi_callback_info info) {
   }
   napi_deferred deferred = nullptr;
   napi_value promise = make_promise(env, &deferred);
-  if (promise != nullptr) environment.close_region(region, deferred);
-  return promise;
+  // Its promise is only a report: the region itself must end in any case.
+  environment.close_region(region, deferred);
+  return promise == nullptr ? no_promise(env) : promise;
 }
 
 constexpr Method kMethods[] = {

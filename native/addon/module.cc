@@ -10,7 +10,9 @@
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
+#include "addon/fault_run.h"
 #include "addon/methods.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
@@ -28,8 +30,16 @@ constexpr const char* kFlavour = "release";
 #endif
 
 napi_value initialize(napi_env env, napi_value exports) {
+#if defined(RPMA_TEST_FLAVOUR)
+  if (!begin_fault_run()) {
+    napi_throw_error(env, abi::code_name(abi::Code::InvalidArgValue),
+                     "RPMA_FAULT is not point:nth:errno, or there is no such point");
+    return nullptr;
+  }
+#endif
   auto owner = std::make_unique<Environment>(env);
-  if (napi_set_instance_data(env, owner.get(), delete_environment, nullptr) != napi_ok) {
+  if (RPMA_FAULT_POINT("addon.instance-data").fail ||
+      napi_set_instance_data(env, owner.get(), delete_environment, nullptr) != napi_ok) {
     napi_throw_error(env, abi::code_name(abi::Code::Internal), "no instance data");
     return nullptr;
   }
@@ -59,7 +69,8 @@ bool define_methods(napi_env env, napi_value object, std::span<const Method> met
                     Environment* environment) {
   for (const Method& method : methods) {
     napi_value function = nullptr;
-    if (napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.function, environment,
+    if (RPMA_FAULT_POINT("addon.function").fail ||
+        napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.function, environment,
                              &function) != napi_ok ||
         napi_set_named_property(env, object, method.name, function) != napi_ok) {
       return false;

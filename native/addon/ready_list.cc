@@ -14,13 +14,16 @@
 #include <utility>
 
 #include "core/counters.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
 core::Result<std::shared_ptr<ReadyList>> ReadyList::create() {
-  const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
+  const int epoll_fd = core::attempt(RPMA_FAULT_POINT("addon.epoll_create1"),
+                                     [] { return ::epoll_create1(EPOLL_CLOEXEC); });
   if (epoll_fd < 0) return core::Status::from_errno(errno, "epoll_create1");
-  const int event_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const int event_fd = core::attempt(RPMA_FAULT_POINT("addon.eventfd"),
+                                     [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); });
   if (event_fd < 0) {
     const int error = errno;
     ::close(epoll_fd);
@@ -30,7 +33,8 @@ core::Result<std::shared_ptr<ReadyList>> ReadyList::create() {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = 0;
-  if (::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &event) != 0) {
+  if (core::attempt(RPMA_FAULT_POINT("addon.epoll_ctl"),
+                    [&] { return ::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &event); }) != 0) {
     const int error = errno;
     ::close(event_fd);
     ::close(epoll_fd);
@@ -73,7 +77,11 @@ void ReadyList::signal() {
   if (signalled_.exchange(true, std::memory_order_seq_cst)) return;
   const std::uint64_t one = 1;
   // The counter would need 2^64 - 1 unread writes to overflow; nothing else can fail here.
-  [[maybe_unused]] const ssize_t written = ::write(event_fd_, &one, sizeof(one));
+  ssize_t written = 0;
+  do {
+    written = core::attempt(RPMA_FAULT_POINT("addon.eventfd-write"),
+                            [&] { return ::write(event_fd_, &one, sizeof(one)); });
+  } while (written < 0 && errno == EINTR);
   core::count(core::counters().wake_ups);
 }
 

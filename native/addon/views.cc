@@ -5,6 +5,8 @@
 
 #include "addon/views.h"
 
+#include "core/fault_points.h"
+
 namespace rpma::addon {
 
 namespace {
@@ -41,7 +43,8 @@ napi_value ViewSet::window(napi_env env, const std::shared_ptr<memory::Mapping>&
 
   auto share = std::make_unique<MappingShare>(mapping);
   napi_value buffer = nullptr;
-  if (napi_create_external_arraybuffer(env, mapping->data() + offset, length, drop_share,
+  if (RPMA_FAULT_POINT("addon.external-arraybuffer").fail ||
+      napi_create_external_arraybuffer(env, mapping->data() + offset, length, drop_share,
                                        share.get(), &buffer) != napi_ok) {
     // An ArrayBuffer longer than the engine allows also throws; the caller answers with a status.
     napi_value ignored = nullptr;
@@ -50,7 +53,8 @@ napi_value ViewSet::window(napi_env env, const std::shared_ptr<memory::Mapping>&
   }
   static_cast<void>(share.release());  // drop_share's from here on
   napi_ref reference = nullptr;
-  if (napi_create_reference(env, buffer, 0, &reference) != napi_ok) {
+  if (RPMA_FAULT_POINT("addon.reference").fail ||
+      napi_create_reference(env, buffer, 0, &reference) != napi_ok) {
     napi_detach_arraybuffer(env, buffer);  // what cannot be found again must not stay usable
     return nullptr;
   }

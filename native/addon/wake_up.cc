@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/assert.h"
+#include "core/fault_points.h"
 
 namespace rpma::addon {
 
@@ -27,13 +28,14 @@ core::Result<std::unique_ptr<WakeUp>> WakeUp::start(napi_env env, int fd,
                                                     std::function<void()> readable,
                                                     std::function<void()> before_sleep) {
   uv_loop_s* loop = nullptr;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) {
+  if (RPMA_FAULT_POINT("addon.event-loop").fail || napi_get_uv_event_loop(env, &loop) != napi_ok) {
     return core::Status::failure(abi::Code::State, "the environment has no event loop");
   }
   auto handle = std::make_unique<Handle>();
   handle->readable = std::move(readable);
   handle->before_sleep = std::move(before_sleep);
-  const int refused = uv_poll_init(loop, &handle->poll, fd);
+  const core::FaultAction fault = RPMA_FAULT_POINT("addon.uv_poll_init");
+  const int refused = fault.fail ? -fault.err : uv_poll_init(loop, &handle->poll, fd);
   if (refused != 0) return core::Status::from_errno(-refused, "uv_poll_init");
   handle->poll.data = handle.get();
   // It cannot fail: the handle is open and the event mask is valid.
