@@ -3,11 +3,11 @@
 // Connects, exchanges a greeting in the private data, and waits until the server disconnects. A
 // server that does not listen yet answers with a rejection, so that is tried again. See README.md.
 
+import '../common/failure.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Connection, isRpmaError, Peer } from 'rpma';
 import { readClientArguments } from '../common/arguments.js';
 import { waitAndDisconnect } from '../common/connection.js';
-import '../common/failure.js';
 import { readText } from '../common/hello.js';
 
 const attemptsMax = 10;

@@ -2,10 +2,10 @@
 //
 // Accepts one connection, exchanges a greeting in the private data, and disconnects. See README.md.
 
+import '../common/failure.js';
 import { Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { acceptOne, announce, disconnectAndWait } from '../common/connection.js';
-import '../common/failure.js';
 import { readText } from '../common/hello.js';
 
 const { address, port } = readArguments('server <address> <port>');

@@ -3,11 +3,11 @@
 // Reads all of the server's region into memory of its own and prints it. Awaits a promise (the
 // promise tier). See README.md.
 
+import '../common/failure.js';
 import { MemoryUsage, Peer } from 'rpma';
 import { readClientArguments } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
 import { disconnectAndWait } from '../common/connection.js';
-import '../common/failure.js';
 import { readText } from '../common/hello.js';
 
 const messageBytesMax = 1_024;

@@ -3,11 +3,11 @@
 // Lends a greeting to one client, which reads it. The server's JavaScript takes no part in that: it
 // waits until the client has left. See README.md.
 
+import '../common/failure.js';
 import { MemoryUsage, Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
-import '../common/failure.js';
 
 const { address, port } = readArguments('server <address> <port>');
 await using peer = await Peer.open({ localAddress: address });

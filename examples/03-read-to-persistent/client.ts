@@ -3,12 +3,12 @@
 // Lends a greeting to the server, which reads it as soon as the connection is up. The client's
 // JavaScript takes no part in that: it waits until the server has left. See README.md.
 
+import '../common/failure.js';
 import { MemoryUsage, Peer } from 'rpma';
 import { readClientArguments, readCount } from '../common/arguments.js';
 import { dataOffsetMax, packCommonData } from '../common/common-data.js';
 import { waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
-import '../common/failure.js';
 import {
   helloBytes,
   helloText,

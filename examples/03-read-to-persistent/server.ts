@@ -3,12 +3,12 @@
 // Reads a greeting out of the memory of the client that connects, and persists it where it keeps
 // greetings in a file. The server speaks first on this connection. See README.md.
 
-import { completionError, MemoryUsage, Peer } from 'rpma';
+import '../common/failure.js';
+import { MemoryUsage, Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
-import { acceptOne, announce, disconnectAndWait } from '../common/connection.js';
+import { acceptOne, announce, disconnectAndWait, nextCompletion } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
-import '../common/failure.js';
 import { helloTextBytes, readText } from '../common/hello.js';
 
 const {
@@ -37,9 +37,7 @@ const connection = await acceptOne(endpoint);
 const { dataOffset: remoteOffset, region: remote } = unpackCommonData(connection.privateData);
 connection.postRead({ local, localOffset, remote, remoteOffset, length: helloTextBytes });
 
-const completion = await connection.completionQueue.take();
-if (completion === null) throw new Error('the connection ended without a completion');
-if (!completion.ok) throw completionError(completion);
+const completion = await nextCompletion(connection);
 console.log(`Completion: ${completion.operation}`);
 
 // A read is delivered when it completes; to last is the business of the side that reads.

@@ -3,12 +3,12 @@
 // Writes a greeting into the server's memory and makes it visible there by hand: a read that
 // follows a write on one connection sees it. Only the read asks for a completion. See README.md.
 
-import { completionError, MemoryUsage, Peer } from 'rpma';
+import '../common/failure.js';
+import { MemoryUsage, Peer } from 'rpma';
 import { readClientArguments, readCount } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
-import { disconnectAndWait } from '../common/connection.js';
+import { disconnectAndWait, nextCompletion } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
-import '../common/failure.js';
 import {
   helloBytes,
   helloText,
@@ -58,9 +58,7 @@ connection.postWrite({
 });
 connection.postRead({ local: readBack, remote, remoteOffset: 0, length: readBackBytes });
 
-const completion = await connection.completionQueue.take();
-if (completion === null) throw new Error('the connection ended without a completion');
-if (!completion.ok) throw completionError(completion);
+const completion = await nextCompletion(connection);
 console.log(`Completion: ${completion.operation}`);
 console.log(`Read back: "${new TextDecoder().decode(readBack.bytes)}"`);
 

@@ -3,12 +3,12 @@
 // Writes a greeting into the server's memory and flushes it: to persistence where the server's
 // region allows that, else to visibility. Only the flush asks for a completion. See README.md.
 
-import { completionError, MemoryUsage, Peer } from 'rpma';
+import '../common/failure.js';
+import { MemoryUsage, Peer } from 'rpma';
 import { readClientArguments, readCount } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
-import { disconnectAndWait } from '../common/connection.js';
+import { disconnectAndWait, nextCompletion } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
-import '../common/failure.js';
 import {
   helloBytes,
   helloText,
@@ -60,9 +60,7 @@ connection.postWrite({
 });
 connection.postFlush({ ...range, type, id: flushId });
 
-const completion = await connection.completionQueue.take();
-if (completion === null) throw new Error('the connection ended without a completion');
-if (!completion.ok) throw completionError(completion);
+const completion = await nextCompletion(connection);
 if (completion.id !== flushId) throw new Error(`unexpected id 0x${completion.id.toString(16)}`);
 console.log(`Completion: ${completion.operation}, durability ${completion.durability ?? 'none'}`);
 

@@ -3,12 +3,12 @@
 // Lends memory to one client, which writes into it and flushes. The server's JavaScript takes no
 // part in that: it prints the value before and after. See README.md.
 
+import '../common/failure.js';
 import { MemoryUsage, Peer, PeerConfig } from 'rpma';
 import { readArguments, refuseArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile, signatureBytes } from '../common/example-file.js';
-import '../common/failure.js';
 import { helloTextBytes, readText } from '../common/hello.js';
 
 const usageLine = 'server <address> <port> [<pmem-path> [on]]';

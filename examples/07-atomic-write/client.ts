@@ -4,11 +4,11 @@
 // which comes after the flush of the word: whenever the power fails, the log holds whole words. See
 // README.md.
 
-import { type Completion, completionError, MemoryUsage, Peer, PeerConfig } from 'rpma';
+import '../common/failure.js';
+import { MemoryUsage, Peer, PeerConfig } from 'rpma';
 import { readClientArguments } from '../common/arguments.js';
 import { unpackCommonData } from '../common/common-data.js';
-import { disconnectAndWait } from '../common/connection.js';
-import '../common/failure.js';
+import { disconnectAndWait, nextCompletion } from '../common/connection.js';
 import { checkedUsed } from './log.js';
 
 const flushId = 0xf01d;
@@ -34,7 +34,7 @@ const type = connection.canFlush(remote, 'persistent') ? 'persistent' : 'visibil
 console.log(`Flush: ${type}`);
 
 connection.postRead({ local, remote, remoteOffset: usedOffset, length: usedBytes });
-await nextCompletion();
+await nextCompletion(connection);
 const used = new DataView(local.bytes.buffer, local.bytes.byteOffset).getBigUint64(0, true);
 let end = checkedUsed(used, remote.sizeBytes);
 console.log(`Used: ${end}`);
@@ -55,15 +55,8 @@ async function append(word: Uint8Array, at: number): Promise<number> {
   connection.postAtomicWrite({ ...usedWord, value: BigInt(newEnd), completion: 'on-error' });
   connection.postFlush({ ...usedWord, length: usedBytes, type, id: flushId });
 
-  const { id, durability = 'none' } = await nextCompletion();
+  const { id, durability = 'none' } = await nextCompletion(connection);
   if (id !== flushId) throw new Error(`unexpected id 0x${id.toString(16)}`);
   console.log(`Appended ${length} bytes at ${at}, used: ${newEnd}, durability ${durability}`);
   return newEnd;
-}
-
-async function nextCompletion(): Promise<Completion> {
-  const completion = await connection.completionQueue.take();
-  if (completion === null) throw new Error('the connection ended without a completion');
-  if (!completion.ok) throw completionError(completion);
-  return completion;
 }

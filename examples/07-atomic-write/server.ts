@@ -3,12 +3,12 @@
 // Lends a log to one client, which appends to it, and prints it when the client has left. The
 // server's JavaScript takes no part in the appending. See README.md.
 
+import '../common/failure.js';
 import { MemoryUsage, Peer } from 'rpma';
 import { readArguments } from '../common/arguments.js';
 import { packCommonData } from '../common/common-data.js';
 import { acceptOne, announce, waitAndDisconnect } from '../common/connection.js';
 import { openExampleFile } from '../common/example-file.js';
-import '../common/failure.js';
 import { initialiseLog, logBytes, logSignature, usedOffset, wordsOf } from './log.js';
 
 const {

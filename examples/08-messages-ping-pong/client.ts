@@ -3,11 +3,11 @@
 // Sends a number, takes the answer as the next number, and so on; then sends the end. Awaits
 // promises (the promise tier); the server reads its completion queue instead. See README.md.
 
+import '../common/failure.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryUsage, Peer } from 'rpma';
 import { readClientArguments, readCount, readWord } from '../common/arguments.js';
 import { disconnectAndWait } from '../common/connection.js';
-import '../common/failure.js';
 
 const messageBytes = 8;
 const endOfMessages = 0xffff_ffff_ffff_ffffn;

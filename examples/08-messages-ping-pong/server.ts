@@ -3,10 +3,10 @@
 // Answers each number with the next one, until the client sends the end. Posts operations and reads
 // the completion queue (the verbs tier); the client awaits promises instead. See README.md.
 
-import { completionError, type CompletionQueue, MemoryUsage, Peer } from 'rpma';
-import { readArguments } from '../common/arguments.js';
-import { announce, disconnectAndWait, nextRequest } from '../common/connection.js';
 import '../common/failure.js';
+import { MemoryUsage, Peer } from 'rpma';
+import { readArguments } from '../common/arguments.js';
+import { announce, disconnectAndWait, nextCompletion, nextRequest } from '../common/connection.js';
 
 const messageBytes = 8;
 const endOfMessages = 0xffff_ffff_ffff_ffffn;
@@ -26,24 +26,22 @@ const request = await nextRequest(endpoint);
 request.postReceive(receive); // before accepting, so that the first message finds it
 const connection = await request.accept().whenEstablished();
 
-await completions(connection.completionQueue, 1); // the first receive
+await completions(1); // the first receive
 for (let value = words[0] ?? 0n; value !== endOfMessages; value = words[0] ?? 0n) {
   console.log(`Value received: ${value}`);
   words[1] = value + 1n;
   connection.postReceive(receive); // before the answer that provokes the next message
   console.log(`Value sent: ${value + 1n}`);
   connection.postSend({ local: memory, localOffset: messageBytes, length: messageBytes });
-  await completions(connection.completionQueue, 2); // send and next receive, in either order
+  await completions(2); // send and next receive, in either order
 }
 await disconnectAndWait(connection);
 
-async function completions(queue: CompletionQueue, count: number): Promise<void> {
+async function completions(count: number): Promise<void> {
   for (let done = 0; done < count; done++) {
-    const completion = await queue.take();
-    if (completion === null) throw new Error('the client left without saying that it ends');
-    if (!completion.ok) throw completionError(completion);
-    if (completion.operation === 'receive' && completion.length !== messageBytes) {
-      throw new Error(`received ${completion.length} bytes, not ${messageBytes}`);
+    const { operation, length } = await nextCompletion(connection);
+    if (operation === 'receive' && length !== messageBytes) {
+      throw new Error(`received ${length} bytes, not ${messageBytes}`);
     }
   }
 }

@@ -4,7 +4,14 @@
 // the side that is done disconnects and waits for the other (disconnectAndWait), the other waits
 // and then answers (waitAndDisconnect).
 
-import type { Connection, Endpoint, IncomingRequest } from 'rpma';
+import {
+  type Completion,
+  completionError,
+  type Connection,
+  type Endpoint,
+  type IncomingRequest,
+  RpmaError,
+} from 'rpma';
 
 /** Prints where the server listens; port 0 has become a real one by now. */
 export function announce(endpoint: Endpoint): void {
@@ -25,6 +32,17 @@ export async function acceptOne(endpoint: Endpoint, privateData?: Uint8Array): P
   return request.accept({ privateData }).whenEstablished();
 }
 
+/** Waits for the next completion of what was posted, or throws why there is none. */
+export async function nextCompletion(connection: Connection): Promise<Completion> {
+  const completion = await connection.completionQueue.take();
+  if (completion === null) {
+    const { error } = await connection.whenClosed();
+    throw error ?? new RpmaError('ERR_RPMA_CLOSED', 'the other side left before it was done');
+  }
+  if (!completion.ok) throw completionError(completion);
+  return completion;
+}
+
 export async function disconnectAndWait(connection: Connection): Promise<void> {
   connection.disconnect();
   await expectClosed(connection);
@@ -38,5 +56,5 @@ export async function waitAndDisconnect(connection: Connection): Promise<void> {
 
 async function expectClosed(connection: Connection): Promise<void> {
   const { type, error } = await connection.whenClosed();
-  if (type !== 'closed') throw error ?? new Error(`the connection ended as ${type}`);
+  if (type !== 'closed') throw error ?? new RpmaError('ERR_RPMA_CONNECTION_LOST', type);
 }

@@ -4,6 +4,7 @@
 // lends, kills that process in the middle of it, and then looks whether every record that was
 // acknowledged as durable is in the file. Its last line and its exit status say how it went.
 
+import { describeFailure } from '../common/failure.js';
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -141,8 +142,7 @@ async function run(options: DemoOptions): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  if (error instanceof DemoError || isRpmaError(error)) console.error(`failed: ${error.message}`);
-  else console.error('failed:', error);
+  console.error('failed:', error instanceof DemoError ? error.message : describeFailure(error));
   process.exit(1); // the 'exit' listeners kill the target and remove the file
 }
 

@@ -4,22 +4,24 @@
 // to do: the library's own thread places what arrives and persists it. It runs until it is killed,
 // or until the process that started it is gone.
 
+import '../common/failure.js';
 import { MemoryUsage, Peer, PmemFile } from 'rpma';
 import type { TargetReport } from './target-process.js';
 
 const [path = '', sizeBytes, allowVolatile] = process.argv.slice(2);
 process.on('disconnect', () => process.exit(1));
+process.once('uncaughtException', () => process.channel?.unref()); // nobody will be told anything
 
-const peer = await Peer.open({ provider: 'iwarp', localAddress: '127.0.0.1' });
-const file = await PmemFile.map(path, {
+await using peer = await Peer.open({ provider: 'iwarp', localAddress: '127.0.0.1' });
+await using file = await PmemFile.map(path, {
   create: true,
   sizeBytes: Number(sizeBytes),
   allowVolatile: allowVolatile === 'volatile',
 });
-const region = await peer.register(file, {
+await using region = await peer.register(file, {
   usage: MemoryUsage.WriteDestination | MemoryUsage.FlushPersistent,
 });
-const endpoint = await peer.listen('127.0.0.1', 0);
+await using endpoint = await peer.listen('127.0.0.1', 0);
 const report: TargetReport = {
   address: endpoint.address,
   port: endpoint.port,
