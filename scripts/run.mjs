@@ -11,6 +11,7 @@ const jobs = {
   'test:nodes': 'runs unit, conformance and lifetime tests on newer Node versions, same binaries',
   fuzz: 'fuzzes the native core with clang: [--seconds N] [--target X] [--jobs J] [--input FILE]',
   'test:fresh': 'clones what is committed and starts it there as a new user would',
+  fault: 'runs the examples with one fault each: --seed S, --all or --minutes M',
   bench: 'runs the benchmarks',
   soak: 'kills processes in the middle of their work, again and again',
   example: 'runs one program of an example: <name> <server|client> [arguments]',

@@ -5,11 +5,10 @@
 // flavour; import test-flavour.ts first.
 
 import { PmemFile, type PmemMapOptions } from 'rpma';
-import { limits, statuses } from '../../lib/internal/abi.generated.js';
+import { limits } from '../../lib/internal/abi.generated.js';
 import { isNativeError, native, type NativeTest } from '../../lib/internal/native.js';
 
-/** Every code of the library: abi/status.json is the source of docs/reference/errors.md, too. */
-export const documentedCodes: ReadonlySet<string> = new Set(statuses.map(({ code }) => code));
+export { documentedCodes } from './codes.js';
 
 /** Bounds and figures of abi/layout.json, for tests that reach them. */
 export { limits };

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The programs that the sweep runs: every example as a pair of processes, and the demonstration,
+// which starts its target by itself. `{folder}` and `{port}` are filled in for each run.
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../support/folders.js';
+
+export type Side = 'server' | 'client';
+
+export interface Program {
+  readonly name: string;
+  /** Of the demonstration, whose main process stands for the client: none. */
+  readonly server: readonly string[] | null;
+  readonly client: readonly string[];
+}
+
+const words = ['one', 'two', 'three'];
+const argumentsOf: Readonly<Record<string, readonly [readonly string[], readonly string[]]>> = {
+  '01-connection': [[], []],
+  '02-read-to-volatile': [[], []],
+  '03-read-to-persistent': [['{folder}/server.pmem'], ['{folder}/client.pmem']],
+  '04-write-to-persistent': [['{folder}/server.pmem'], ['{folder}/client.pmem']],
+  '05-flush-to-persistent': [['{folder}/server.pmem'], ['{folder}/client.pmem']],
+  '07-atomic-write': [['{folder}/server.pmem'], words],
+  '08-messages-ping-pong': [[], ['7', '4']],
+};
+
+const demonstration: Program = {
+  name: 'demo',
+  server: null,
+  client: ['demo/main.js', '--records', '10', '--file-dir', '{folder}'],
+};
+
+/** Fails for an example that has no arguments here: none may be left out. */
+export function allPrograms(): Program[] {
+  const folders = readdirSync(join(packageRoot(), 'examples'))
+    .filter((name) => /^\d\d-/.test(name))
+    .sort();
+  const examples = folders.map((name): Program => {
+    const found = argumentsOf[name];
+    if (found === undefined) throw new Error(`test/fault/sweep/programs.ts lacks example ${name}`);
+    const [server, client] = found;
+    return {
+      name,
+      server: [`${name}/server.js`, '127.0.0.1', '{port}', ...server],
+      client: [`${name}/client.js`, '127.0.0.1', '{port}', ...client],
+    };
+  });
+  return [...examples, demonstration];
+}
