@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Builds the fuzz targets, native/test/fuzz_<name>.cc, with clang under build/native/fuzz, as
-// native-build.mjs builds the tests. The addon and the tests are only looked at by clang, not built:
-// the one needs Node, the others bring a main() of their own, as the fuzzer does.
+// native-build.mjs builds the tests. The addon and the tests are only looked at by clang, not
+// built: the one needs Node, the others bring a main() of their own, as the fuzzer does.
 import path from 'node:path';
 import { buildDirectory, listFiles } from '../setup/files.mjs';
 import { nodeDirectory } from '../setup/native.mjs';
