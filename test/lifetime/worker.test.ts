@@ -81,17 +81,21 @@ async function writeBeyondTheEnd(test: TestContext, peer: Peer, random: SeededRa
   shared.fill(0xc3);
   const taken = guards();
   await withDeadline(terminated, 'it is terminated');
+  const check = (): void => {
+    assert.ok(
+      shared.every((byte) => byte === 0xc3),
+      'shared memory was written after the end of the worker that lent it',
+    );
+    assert.ok(
+      taken.every((memory) => memory.every((byte) => byte === 0x5a)),
+      "somebody else's memory was written",
+    );
+  };
+  for (let turns = 0; turns < 10; turns++) await turn();
+  check();
   await Promise.all(connections.map((each) => withDeadline(each.whenClosed(), 'its end is seen')));
   await withDeadline(Promise.all(pours), 'every write has its outcome');
-  for (let turns = 0; turns < 10; turns++) await turn();
-  assert.ok(
-    shared.every((byte) => byte === 0xc3),
-    'shared memory was written after the end of the worker that lent it',
-  );
-  assert.ok(
-    taken.every((memory) => memory.every((byte) => byte === 0x5a)),
-    "somebody else's memory was written",
-  );
+  check();
   await local.close();
 }
 

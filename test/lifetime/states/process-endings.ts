@@ -68,7 +68,15 @@ async function runToEnd(test: TestContext, name: string, ending: Ending): Promis
   return { ...ended, stderr: child.stderr };
 }
 
-function endingsOf(name: string): readonly Ending[] {
+/** A process takes seconds to start under a sanitizer: there every state ends in one way. */
+const oneEach = process.env['RPMA_SANITIZED'] !== undefined;
+
+function endingsOf(name: string, index: number): readonly Ending[] {
+  const all = everyEndingOf(name);
+  return oneEach ? all.filter((_, at) => at === index % Math.min(2, all.length)) : all;
+}
+
+function everyEndingOf(name: string): readonly Ending[] {
   if (blocks(name)) return ['SIGTERM'];
   // What rightly keeps the loop has no natural end.
   if (states[name]?.staysAlive !== undefined) return ['exit', 'throw', 'SIGTERM'];
@@ -86,8 +94,10 @@ function isUncaughtAlone(stderr: string): boolean {
 
 export function describeProcessEndings(group: Readonly<Record<string, State>>): void {
   describe('a process that ends', { concurrency: 2 }, () => {
-    for (const name of Object.keys(group)) {
-      for (const ending of endingsOf(name)) {
+    const reason = 'a process takes seconds to start under a sanitizer: one ending for each state';
+    if (oneEach) it('in every way, in every state', { skip: reason }, () => undefined);
+    for (const [index, name] of Object.keys(group).entries()) {
+      for (const ending of endingsOf(name, index)) {
         it(`by ${ending} (${name})`, async (test) => {
           const { code, signal, stderr } = await runToEnd(test, name, ending);
           assert.equal(signal, ending === 'SIGTERM' ? 'SIGTERM' : null, stderr);
