@@ -71,12 +71,7 @@ export const connectionStates: Readonly<Record<string, State>> = {
   'connection: closed by the other side, with unread completions': {
     partner: 'leaving',
     reach: async (scene) => {
-      const peer = await scene.peer();
-      const connection = await scene.connect(peer);
-      const local = await scene.allocate(peer);
-      while (connection.state === 'established' && connection.receiveQueueFree > 0) {
-        connection.postReceive({ local, length: 4096 });
-      }
+      const connection = await scene.connecting(await scene.peer(), 8);
       await connection.whenClosed();
     },
   },

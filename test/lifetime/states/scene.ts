@@ -91,9 +91,10 @@ export class Scene {
     );
   }
 
-  /** A connection to the partner of which nothing has come yet. */
-  async connecting(peer: Peer): Promise<Connection> {
+  /** A connection to the partner of which nothing has come yet, with so many receives. */
+  async connecting(peer: Peer, receives: number = 0): Promise<Connection> {
     const request = await peer.createConnectionRequest('127.0.0.1', this.#partner.port);
+    for (let i = 0; i < receives; i++) request.postReceive({ length: 0 });
     return this.hold(request.connect());
   }
 
