@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "12fd4860b4704712";
+inline constexpr const char* kAbiHash = "279dfb8490570f22";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -303,6 +303,7 @@ inline constexpr std::uint64_t kCloseTimeoutMs = 5000u;
 inline constexpr std::uint64_t kDeadPeerTimeoutMs = 10000u;
 inline constexpr std::uint64_t kGraceMs = 20u;
 inline constexpr std::uint64_t kRejectLingerMs = 1000u;
+inline constexpr std::uint64_t kLingeringSockets = 256u;
 inline constexpr std::uint64_t kInboundReads = 32u;
 inline constexpr std::uint64_t kOutboundReads = 32u;
 inline constexpr std::uint64_t kReadsMax = 128u;

@@ -6,11 +6,12 @@
 
 import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Endpoint, EndpointLimits, IncomingRequest } from 'rpma';
 import { conform, withCode } from '../support/conform.js';
-import { lastFor, until } from '../support/deadline.js';
+import { lastFor, until, withDeadline } from '../support/deadline.js';
 import { encodeSetup, plainSetup } from '../support/iwarp.js';
 import { limits, nativeTest } from '../support/native.js';
 import { wrongWrite } from '../support/offenders.js';
@@ -179,6 +180,31 @@ conform('bounds of a listener', ({ provider, it }) => {
     await dial(world, endpoint.port);
     await until(() => reports.all.length > 0, 'the second is told');
     assert.equal(reports.newest('setup-refused').count, 1);
+  });
+
+  it(`the last moments of ${limits.lingeringSockets} rejected sockets are awaited, for a second`, async (world) => {
+    const endpoint = await listening(world);
+    const before = counted('sockets');
+    const more = 40;
+    const sockets: Socket[] = [];
+    const held: IncomingRequest[] = [];
+    for (let n = 0; n < limits.lingeringSockets + more; n++) {
+      sockets.push(await dial(world, endpoint.port, request, '127.0.0.1', true));
+      held.push(await fetched(endpoint));
+    }
+    // They hear the rejection and stay all the same: whoever is over the bound is not waited for.
+    const replies = sockets.map((socket) => once(socket, 'data'));
+    const start = performance.now();
+    for (const each of held) each.reject();
+    const ended: number[] = [];
+    for (const [n, socket] of sockets.entries()) socket.once('end', () => void ended.push(n));
+    await until(() => ended.length >= more, 'the newest end');
+    const first = ended.slice(0, more);
+    assert.ok(Math.min(...first) >= limits.lingeringSockets, `${first.join(' ')} end first`);
+    await withDeadline(Promise.all(replies), 'every rejection arrives');
+    await until(() => counted('sockets') === before, 'none is left');
+    const elapsedMs = performance.now() - start;
+    assert.ok(elapsedMs > 0.8 * limits.rejectLingerMs, `after ${elapsedMs} ms`);
   });
 
   it('protection errors from loopback slow nobody', async (world) => {

@@ -11,14 +11,18 @@ import { channels, type ErrorReport, type ErrorReportKind } from 'rpma/diagnosti
 import { withDeadline } from './deadline.js';
 import type { World } from './world.js';
 
-/** A stranger whose TCP connection is up; what it is sent is dropped. */
+/**
+ * A stranger whose TCP connection is up; what it is sent is dropped. One that stays does not answer
+ * FIN with its own.
+ */
 export async function dial(
   world: World,
   port: number,
   first?: Uint8Array,
   host: string = '127.0.0.1',
+  stays: boolean = false,
 ): Promise<Socket> {
-  const socket = connect({ host, port });
+  const socket = connect({ host, port, allowHalfOpen: stays });
   socket.on('error', () => undefined);
   socket.resume();
   world.after(() => void socket.destroy());

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "abi.generated.h"
 #include "core/clock.h"
@@ -32,11 +33,19 @@ void Linger::begin() {
   id_ = progress_->next_id();
   const bool blocked = !write();
   if (!socket_.open()) return;
+  if (!take_place()) return socket_.close();
   const std::uint32_t events = EPOLLIN | (blocked ? std::uint32_t{EPOLLOUT} : 0U);
-  if (!progress_->add(id_, socket_.fd(), events, shared_from_this()).ok()) return socket_.close();
+  if (!progress_->add(id_, socket_.fd(), events, shared_from_this()).ok()) return finish();
   timer_ =
       progress_->add_timer(core::now_ns() + abi::kRejectLingerMs * core::kNanosecondsPerMillisecond,
                            [self = shared_from_this()] { self->finish(); });
+}
+
+bool Linger::take_place() {
+  if (progress_->lingering() >= abi::kLingeringSockets) return false;
+  ++progress_->lingering();
+  counted_ = true;
+  return true;
 }
 
 /** False while TCP does not take the rest. */
@@ -74,6 +83,7 @@ void Linger::on_ready(std::uint32_t events) {
 void Linger::finish() {
   if (!socket_.open()) return;
   const std::shared_ptr<Linger> keep = shared_from_this();
+  if (std::exchange(counted_, false)) --progress_->lingering();
   progress_->cancel_timer(timer_);
   progress_->remove(id_, socket_.fd());
   socket_.close();

@@ -2,7 +2,9 @@
 //
 // The last moments of a socket whose connection has ended for the program: what is still to be said
 // is written, FIN is sent, and the other side's FIN is awaited for a bounded time, so that unread
-// input does not make the kernel destroy our last words with a reset. On the progress thread; owns
+// input does not make the kernel destroy our last words with a reset. Only abi::kLingeringSockets
+// of a device wait at a time, as such a socket has no place in any other bound: beyond them what is
+// still to be said is written as far as TCP takes it, and that is all. On the progress thread; owns
 // the socket.
 #pragma once
 
@@ -29,6 +31,7 @@ class Linger final : public SocketHandler, public std::enable_shared_from_this<L
  private:
   void begin();
   bool write();
+  bool take_place();
   void finish();
 
   const std::shared_ptr<ProgressThread> progress_;
@@ -38,6 +41,7 @@ class Linger final : public SocketHandler, public std::enable_shared_from_this<L
   std::size_t written_ = 0;
   std::uint64_t id_ = 0;
   ProgressThread::TimerId timer_ = 0;
+  bool counted_ = false;
 };
 
 }  // namespace rpma::iwarp

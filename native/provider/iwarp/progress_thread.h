@@ -71,6 +71,8 @@ class ProgressThread {
   Status resume(std::uint64_t id, int fd, std::uint32_t events);
   /** Out of the set and forgotten. */
   void remove(std::uint64_t id, int fd);
+  /** Sockets in their last moments; linger.cc keeps the count. Of the thread. */
+  [[nodiscard]] std::uint32_t& lingering() { return lingering_; }
   /** Watches, every abi::kTakeBackMs, that the driver which took the handler over does not rest. */
   void lend(std::weak_ptr<SocketHandler> handler);
 
@@ -97,6 +99,7 @@ class ProgressThread {
   // Of this thread: when something last happened, and the handlers that it happened to.
   std::uint64_t active_ns_ = 0;
   std::vector<std::weak_ptr<SocketHandler>> hot_;
+  std::uint32_t lingering_ = 0;
   std::atomic<std::uint64_t> next_id_{1};
   std::atomic<bool> woken_{false};
   std::atomic<bool> stopping_{false};
