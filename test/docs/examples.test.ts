@@ -121,6 +121,9 @@ describe('an example that fails says why in one line, with status 1', () => {
       else process.env['RPMA_PROVIDER'] = before;
     });
     const line = await failure('01-connection', 'server', ['127.0.0.1', '0']);
-    assert.match(line, /^failed: RPMA_PROVIDER must be .*'iwarp'.*, but is 'foo'$/);
+    assert.match(
+      line,
+      /^failed: ERR_RPMA_INVALID_ARG_VALUE: RPMA_PROVIDER must be .*'iwarp'.*, but is 'foo'$/,
+    );
   });
 });

@@ -6,6 +6,7 @@
 
 import './sweep/in-process.js';
 import assert from 'node:assert/strict';
+import { constants } from 'node:os';
 import {
   type ConnectionOptions,
   type Endpoint,
@@ -59,9 +60,9 @@ const small: readonly Row[] = [
   ['iwarp.take-over', 'ENOSPC', 1],
 ];
 const rare: readonly Row[] = [
-  ['iwarp.recvmsg', 'ECONNRESET', 3],
+  ['iwarp.recvmsg', 'ECONNRESET', 1],
   ['iwarp.recvmsg', 'ENOMEM', 1],
-  ['iwarp.recvmsg', 'EINTR', 2],
+  ['iwarp.recvmsg', 'EINTR', 1],
   ['iwarp.recvmsg', 'EFAULT', 1],
   ['iwarp.linger-send', 'EPIPE', 2],
   ['iwarp.linger-send', 'EAGAIN', 2],
@@ -117,8 +118,9 @@ async function smallScenario(from: Peer, to: Peer): Promise<void> {
   await operate(await connect(from, endpoint), from, to);
 }
 
-const large = 256 * 1024;
-const plain: ConnectionOptions = { ...choices, crc: false, maxFrameBytes: 'mss' };
+/** Many times the staging buffer, so that frames are cut by its end and go on in place. */
+const large = 8 * 1024 * 1024;
+const plain: ConnectionOptions = { ...choices, crc: false };
 
 /** Large messages without checksums, received in place; then an access that is refused. */
 async function moveMuch(from: Peer, to: Peer, endpoint: Endpoint): Promise<void> {
@@ -149,7 +151,7 @@ async function beRejected(from: Peer, endpoint: Endpoint): Promise<void> {
 
 /** A target that reads no more, because messages wait for receives, notices the hang-up. */
 async function hangUpOnStalled(from: Peer, box: MemoryRegion, endpoint: Endpoint): Promise<void> {
-  const options = { ...plain, sendQueueSize: 32 };
+  const options = { ...plain, maxFrameBytes: 'mss', sendQueueSize: 32 } as const;
   const { initiator, target } = await connect(from, endpoint, options);
   const message = { local: box, length: 4096 };
   for (let n = 0; n < 24; n++) posted(() => initiator.postSend(message));
@@ -183,6 +185,15 @@ conform('fault sweep', (suite) => {
       all.filter((name) => name.startsWith('iwarp.') && !swept.has(name)),
       [],
     );
+  });
+
+  it('closes at once when its FIN cannot leave', async (world) => {
+    const patient = { closeTimeoutMs: 60_000 };
+    const { initiator } = await world.pair({ initiator: patient, target: patient });
+    world.after(() => nativeTest().faultClear());
+    nativeTest().faultSet('iwarp.shutdown', 1, 1, constants.errno.ENOTCONN, 0);
+    await withDeadline(initiator.close(), 'the close', 20_000);
+    assert.equal(nativeTest().faultHits('iwarp.shutdown'), 1);
   });
 
   sweepRows(suite, small, () => withPeers({ provider }, smallScenario));

@@ -44,7 +44,7 @@ export interface Pair {
 
 export const choices: ConnectionOptions = {
   connectTimeoutMs: 4000,
-  closeTimeoutMs: 1000,
+  closeTimeoutMs: 8000,
   sendQueueSize: 8,
 };
 

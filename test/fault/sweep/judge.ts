@@ -32,24 +32,38 @@ function judgeReport(report: Report | null, exempt: ReadonlySet<string>): string
   return problems;
 }
 
-function judgeFailure(stderr: string): Judgement {
+/** `processes` share the output, and each may have failed. */
+function judgeFailure(stderr: string, processes: number): Judgement {
   const lines = stderr.split('\n').filter((line) => line !== '' && !noteLine.test(line));
   const own = lines.filter((line) => !demonstrationLine.test(line));
-  const code = /^failed: (ERR_RPMA_[A-Z_]+): ./.exec(own[0] ?? '')?.[1] ?? '';
+  const codes = own.map((line) => /^failed: (ERR_RPMA_[A-Z_]+): ./.exec(line)?.[1] ?? '');
   const problems: string[] = [];
-  if (own.length !== 1) problems.push(`${own.length} lines on stderr, not one`);
-  if (!documentedCodes.has(code)) problems.push('no line with a documented code');
-  return { outcome: code, problems };
+  if (own.length < 1 || own.length > processes) {
+    problems.push(`${own.length} lines on stderr, not one`);
+  }
+  if (!codes.every((code) => documentedCodes.has(code))) {
+    problems.push('a line without a documented code');
+  }
+  return { outcome: codes[0] ?? 'none', problems };
 }
 
-/** `exempt`: live objects that may be left, where process.exit() cut the end short. */
-export function judge(end: End, exempt: ReadonlySet<string> = new Set()): Judgement {
+/** What differs where a program is several processes and ends by process.exit(). */
+export interface Allowance {
+  /** Live objects that may be left, because the end was cut short. */
+  readonly left: ReadonlySet<string>;
+  /** How many share the output. */
+  readonly processes: number;
+}
+
+const strict: Allowance = { left: new Set(), processes: 1 };
+
+export function judge(end: End, allowance: Allowance = strict): Judgement {
   if (end.timedOut) return { outcome: 'hang', problems: ['it did not end'] };
   if (end.signal !== null) return { outcome: end.signal, problems: [`ended by ${end.signal}`] };
-  const left = judgeReport(end.report, exempt);
+  const left = judgeReport(end.report, allowance.left);
   if (end.code === 0) return { outcome: 'success', problems: left };
   if (end.code !== 1) return { outcome: 'status', problems: [`exit status ${end.code}`, ...left] };
-  const { outcome, problems } = judgeFailure(end.stderr);
+  const { outcome, problems } = judgeFailure(end.stderr, allowance.processes);
   return { outcome, problems: [...problems, ...left] };
 }
 

@@ -24,7 +24,7 @@ export interface Trial {
 /** Hits from 1 on that are all tried. */
 const hitsInRow = 3;
 /** Hits behind them that the seed chooses. */
-const hitsChosen = 1;
+const hitsChosen = 2;
 
 function chooseHits(hits: number, random: SeededRandom): number[] {
   const first = Math.min(hits, hitsInRow);

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { diskFolder, removeFolder } from '../../support/folders.js';
-import { compareOutput, judge, type Judgement } from './judge.js';
+import { type Allowance, compareOutput, judge, type Judgement } from './judge.js';
 import { type End, Process, readReport, type Report } from './process.js';
 import type { Program, Side } from './programs.js';
 
@@ -38,8 +38,11 @@ export interface RunResult {
 }
 
 const clientsMax = 4;
-/** The demonstration ends by process.exit(): views live until then. */
-const untilExit: ReadonlySet<string> = new Set(['mappings', 'mapped_ranges', 'descriptors']);
+/** The demonstration ends by process.exit(), until which views live, and has a target. */
+const demonstration: Allowance = {
+  left: new Set(['mappings', 'mapped_ranges', 'descriptors']),
+  processes: 2,
+};
 
 function planOf({ point, nth, errno }: Fault): string {
   const number = Object.entries(constants.errno).find(([name]) => name === errno)?.[1];
@@ -100,8 +103,8 @@ class Run {
   }
 
   /** Judges an end, and keeps the outcome where it is the faulty side's. */
-  note(name: string, end: End, isFaulty: boolean, exempt?: ReadonlySet<string>): Judgement {
-    const judgement = judge(end, exempt);
+  note(name: string, end: End, isFaulty: boolean, allowance?: Allowance): Judgement {
+    const judgement = judge(end, allowance);
     if (isFaulty) this.outcome = judgement.outcome;
     for (const problem of judgement.problems) this.#problems.push(`${name}: ${problem}`);
     const how = end.signal ?? `status ${end.code}`;
@@ -159,7 +162,7 @@ async function runPair(run: Run, fault: Fault | null, baseline: Baseline | null)
 
 async function runDemonstration(run: Run, fault: Fault | null, folder: string): Promise<Ends> {
   const end = await run.startDemonstration().end();
-  run.note('demonstration', end, fault !== null, untilExit);
+  run.note('demonstration', end, fault !== null, demonstration);
   const targetReport = readReport(join(folder, 'target.js.json'));
   // The target is killed, and then leaves no report, or ends by itself, and leaves nothing alive.
   const left = Object.entries(targetReport?.live ?? {});
