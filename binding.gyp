@@ -13,6 +13,7 @@
       "native/addon/methods_endpoint.cc",
       "native/addon/methods_environment.cc",
       "native/addon/methods_file.cc",
+      "native/addon/methods_hand_over.cc",
       "native/addon/methods_peer.cc",
       "native/addon/methods_queue.cc",
       "native/addon/methods_region.cc",
@@ -60,7 +61,9 @@
       "native/provider/iwarp/transmitter.cc",
       "native/rma/connection.cc",
       "native/rma/flush.cc",
-      "native/rma/peer.cc"
+      "native/rma/peer.cc",
+      "native/rma/shares.cc",
+      "native/rma/ticket_table.cc"
     ]
   },
   "target_defaults": {

@@ -4,19 +4,26 @@
 // still the program's to decide. An unspent request may be collected; that is reported once. JS
 // thread only.
 
-import type { ConnectionConfig } from './connection-config.js';
+import { ConnectionConfig } from './connection-config.js';
 import { connectionOf, type Connection } from './connection.js';
 import { RpmaError } from './errors.js';
 import { limits } from './internal/abi.generated.js';
 import { constructorKey, requireConstructorKey } from './internal/access.js';
+import { adoptConnection } from './internal/adoption.js';
 import type { ConnectionCore } from './internal/connection-core.js';
 import { check } from './internal/environment.js';
+import { ticketOf, ticketTimeout } from './internal/hand-over.js';
 import { native } from './internal/native.js';
 import { encodeReceive } from './internal/operations.js';
 import { endLeakWatch, watchForLeak } from './internal/resource.js';
 import { optionalPrivateData, requireObject } from './internal/validate.js';
 import type { Peer } from './peer.js';
-import type { PrivateDataChoice, ReceiveOperation } from './types.js';
+import type {
+  HandOverOptions,
+  HandOverTicket,
+  PrivateDataChoice,
+  ReceiveOperation,
+} from './types.js';
 
 let constructOutgoing: (core: ConnectionCore, config: ConnectionConfig) => OutgoingRequest;
 let constructIncoming: (core: ConnectionCore, config: ConnectionConfig) => IncomingRequest;
@@ -95,7 +102,10 @@ export abstract class ConnectionRequest {
 
 function requireUnspent(core: ConnectionCore, what: string): void {
   if (core.isRequest) return;
-  throw new RpmaError('ERR_RPMA_STATE', `${what}: the request is spent (used or destroyed)`);
+  throw new RpmaError(
+    'ERR_RPMA_STATE',
+    `${what}: the request is spent (used, handed over or destroyed)`,
+  );
 }
 
 /** Makes the connection of a request. */
@@ -203,6 +213,24 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
   }
 
   /**
+   * The request of a ticket, in this thread, whose peer was adopted here before (`Peer.adopt()`).
+   *
+   * @param ticket - what `request.handOver()` gave, in whichever thread
+   * @returns the request, with the configuration and the receives that it had
+   * @throws ERR_RPMA_INVALID_ARG_TYPE ticket is no ticket
+   * @throws ERR_RPMA_HAND_OVER it was used, has expired, is of another kind or another process
+   * @throws ERR_RPMA_FOREIGN the request's peer is not open in this thread; the ticket stays good
+   * @throws ERR_RPMA_CLOSED the peer is being closed in this thread
+   * @throws ERR_RPMA_LIMIT no handle is left for it
+   * @remarks Thread safety: any thread; the request belongs to the one that adopted it.
+   * @see librpma: none; there an `rpma_conn_req` is used by every thread
+   */
+  static adopt(ticket: HandOverTicket): IncomingRequest {
+    const { core, note } = adoptConnection(ticket, 'request', 'IncomingRequest.adopt()');
+    return incomingRequestOf(core, new ConnectionConfig(note.config));
+  }
+
+  /**
    * A copy of what the other side sent; may be longer than sent on InfiniBand.
    *
    * @see librpma: `rpma_conn_req_get_private_data`
@@ -254,7 +282,33 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
   }
 
   /**
-   * Rejects if neither accepted nor rejected.
+   * Gives the request to another thread of this process, which accepts or rejects it; rejected when
+   * nobody adopts it in time. Receives that were posted to it go with it. The request is spent.
+   *
+   * @param options - how long the ticket is good
+   * @returns the ticket, for one `IncomingRequest.adopt()`
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or timeoutMs no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is no whole number from 1 to 2^31-1
+   * @throws ERR_RPMA_BUSY it is configured with a queue of peer.createCompletionQueue()
+   * @throws ERR_RPMA_STATE the request is spent
+   * @throws ERR_RPMA_CLOSED the peer is closed
+   * @throws ERR_RPMA_LIMIT 1024 tickets are outstanding, or no thread is left
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: none; there an `rpma_conn_req` is used by every thread
+   */
+  handOver(options: HandOverOptions = {}): HandOverTicket {
+    const what = 'request.handOver()';
+    const timeoutMs = ticketTimeout(options);
+    const core = this.#core;
+    requireUnspent(core, what);
+    core.peer.requireOpen(what);
+    const ticket = ticketOf('request', core.handOver(this.config, timeoutMs, what), what);
+    endLeakWatch(core);
+    return ticket;
+  }
+
+  /**
+   * Rejects if neither accepted, rejected nor handed over.
    *
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_delete`

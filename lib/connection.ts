@@ -5,12 +5,14 @@
 // internal/connection-core.ts. JS thread only; the peer's threads move the bytes.
 
 import { completionQueueOf, type CompletionQueue } from './completion-queue.js';
-import type { ConnectionConfig } from './connection-config.js';
+import { ConnectionConfig } from './connection-config.js';
 import { ConnectionPromises } from './connection-promises.js';
 import { memoryUsage } from './internal/abi.generated.js';
 import { access, constructorKey } from './internal/access.js';
+import { adoptConnection } from './internal/adoption.js';
 import { checkConnection, type ConnectionCore } from './internal/connection-core.js';
 import { eventSourceOf } from './internal/event-source.js';
+import { ticketOf, ticketTimeout } from './internal/hand-over.js';
 import { native } from './internal/native.js';
 import {
   asError,
@@ -27,6 +29,8 @@ import type {
   ConnectionEvent,
   ConnectionState,
   FlushType,
+  HandOverOptions,
+  HandOverTicket,
   Source,
   WaitOptions,
 } from './types.js';
@@ -66,6 +70,26 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
     const hasOwn = core.receiveQueue !== core.queue;
     this.#receiveQueue = hasOwn ? completionQueueOf(core.receiveQueue) : null;
     this.#events = eventSourceOf(core.events);
+  }
+
+  /**
+   * The connection of a ticket, in this thread, whose peer was adopted here before
+   * (`Peer.adopt()`). Completions and events that nobody has read are read here, in order. A queue
+   * with nothing outstanding and nothing unread is nobody's; else it keeps its tier.
+   *
+   * @param ticket - what `connection.handOver()` gave, in whichever thread
+   * @returns the connection, in whatever state it is by now
+   * @throws ERR_RPMA_INVALID_ARG_TYPE ticket is no ticket
+   * @throws ERR_RPMA_HAND_OVER it was used, has expired, is of another kind or another process
+   * @throws ERR_RPMA_FOREIGN its peer is not open in this thread; the ticket stays good
+   * @throws ERR_RPMA_CLOSED the peer is being closed in this thread
+   * @throws ERR_RPMA_LIMIT no handle is left for it
+   * @remarks Thread safety: any thread; the connection belongs to the one that adopted it.
+   * @see librpma: none; there an `rpma_conn` is used by every thread
+   */
+  static adopt(ticket: HandOverTicket): Connection {
+    const { core, note } = adoptConnection(ticket, 'connection', 'Connection.adopt()');
+    return connectionOf(core, new ConnectionConfig(note.config));
   }
 
   /** The peer it belongs to. */
@@ -281,6 +305,32 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
     if (reason !== undefined && !(reason instanceof Error))
       throw wrongType('reason', 'an Error', reason);
     this.#core.destroy(reason);
+  }
+
+  /**
+   * Gives the connection with its own queues to another thread of this process; destroyed when
+   * nobody adopts it in time. Posted operations go on, and their completions and events stay queued
+   * until the adopter reads them. This object is closed then: `close()`, `destroy()`, `ref()` and
+   * `unref()` do nothing, all else throws ERR_RPMA_CLOSED.
+   *
+   * @param options - how long the ticket is good
+   * @returns the ticket, for one `Connection.adopt()`
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or timeoutMs no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is no whole number from 1 to 2^31-1
+   * @throws ERR_RPMA_BUSY promises or waits are pending on it, close() is under way, or its queue
+   *   is one of peer.createCompletionQueue()
+   * @throws ERR_RPMA_CLOSED it was handed over before, or its peer is closed
+   * @throws ERR_RPMA_LIMIT 1024 tickets are outstanding, or no thread is left
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: none; there an `rpma_conn` is used by every thread
+   */
+  handOver(options: HandOverOptions = {}): HandOverTicket {
+    const what = 'connection.handOver()';
+    const timeoutMs = ticketTimeout(options);
+    const core = this.#core;
+    core.requireHere(what);
+    core.peer.requireOpen(what);
+    return ticketOf('connection', core.handOver(this.#config, timeoutMs, what), what);
   }
 
   /**

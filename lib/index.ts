@@ -42,6 +42,8 @@ export {
   type FlushType,
   type Guarantee,
   type GuaranteeChoice,
+  type HandOverOptions,
+  type HandOverTicket,
   type LengthPart,
   type LocalPart,
   type Memory,

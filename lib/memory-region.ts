@@ -4,13 +4,17 @@
 // threads on behalf of other sides.
 
 import { constants } from 'node:buffer';
-import { argumentError } from './errors.js';
+import { argumentError, RpmaError } from './errors.js';
+import { adoptersPeer } from './internal/adoption.js';
 import { access, constructorKey, requireConstructorKey } from './internal/access.js';
 import { check } from './internal/environment.js';
+import { ticketOf, ticketTimeout, tokenOf } from './internal/hand-over.js';
 import { native } from './internal/native.js';
-import type { RegionCore } from './internal/region-core.js';
+import { forgetCollectedPeers } from './internal/peer-core.js';
+import { RegionCore } from './internal/region-core.js';
 import { requireInteger } from './internal/validate.js';
 import type { Peer } from './peer.js';
+import type { HandOverOptions, HandOverTicket } from './types.js';
 
 let construct: (core: RegionCore) => MemoryRegion;
 
@@ -38,6 +42,38 @@ export class MemoryRegion implements AsyncDisposable {
   private constructor(key: typeof constructorKey, core: RegionCore) {
     requireConstructorKey(key, 'MemoryRegion', 'peer.register() or peer.allocate()');
     this.#core = core;
+  }
+
+  /**
+   * The same region in this thread, whose peer was adopted here before (`Peer.adopt()`).
+   *
+   * @param ticket - what `region.share()` gave, in whichever thread
+   * @returns the region: the same memory and descriptor; open until it is closed here
+   * @throws ERR_RPMA_INVALID_ARG_TYPE ticket is no ticket
+   * @throws ERR_RPMA_HAND_OVER it was used, has expired, is of another kind or another process, or
+   *   came without the SharedArrayBuffer
+   * @throws ERR_RPMA_FOREIGN the region's peer is not open in this thread; the ticket stays good
+   * @throws ERR_RPMA_CLOSED the peer is being closed in this thread
+   * @throws ERR_RPMA_LIMIT no handle is left for it
+   * @remarks Thread safety: any thread; the region belongs to the one that adopted it.
+   * @see librpma: none; there an `rpma_mr_local` is used by every thread
+   */
+  static adopt(ticket: HandOverTicket): MemoryRegion {
+    const what = 'MemoryRegion.adopt()';
+    const token = tokenOf(ticket);
+    const { memory } = ticket;
+    forgetCollectedPeers();
+    const held = memory instanceof SharedArrayBuffer ? new Uint8Array(memory) : null;
+    const adopted = native.regionAdopt(token, held);
+    if (typeof adopted === 'number') {
+      check(adopted, what);
+      throw new RpmaError('ERR_RPMA_INTERNAL', `${what}: nothing was adopted`);
+    }
+    const { region, sizeBytes, usage, offset } = adopted;
+    const peer = adoptersPeer(adopted.peer, what, () => void native.regionClose(region));
+    const isHeld = held !== null && offset >= 0;
+    const bytes = isHeld ? held.subarray(offset, offset + sizeBytes) : null;
+    return construct(new RegionCore(region, peer, sizeBytes, usage, bytes, null, memory));
   }
 
   /** The peer it was registered with. */
@@ -129,9 +165,43 @@ export class MemoryRegion implements AsyncDisposable {
   }
 
   /**
-   * Revokes remote access at once, then waits for operations in flight, then lets go of the memory.
+   * A ticket by which another thread of this process opens the same region. Not for memory in an
+   * ArrayBuffer, which belongs to one thread. It holds the region open, unless it is over a
+   * SharedArrayBuffer: then some thread must keep it open until the ticket is adopted.
    *
-   * @returns a promise, the same each time; once resolved nothing uses the memory any more
+   * @param options - how long it is good; then it is let go of
+   * @returns the ticket, for one `MemoryRegion.adopt()`
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or timeoutMs no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is no whole number from 1 to 2^31-1
+   * @throws ERR_RPMA_NOT_SUPPORTED the region is over an ArrayBuffer
+   * @throws ERR_RPMA_CLOSED the region is closed
+   * @throws ERR_RPMA_LIMIT 1024 tickets are outstanding, or no thread is left
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: none; there an `rpma_mr_local` is used by every thread
+   */
+  share(options: HandOverOptions = {}): HandOverTicket {
+    const what = 'region.share()';
+    const timeoutMs = ticketTimeout(options);
+    const core = this.#core;
+    core.requireOpen(what);
+    const buffer = core.memory?.buffer;
+    if (buffer instanceof ArrayBuffer) {
+      throw new RpmaError(
+        'ERR_RPMA_NOT_SUPPORTED',
+        `${what}: an ArrayBuffer belongs to one thread: register a SharedArrayBuffer, or use ` +
+          'peer.allocate()',
+      );
+    }
+    return ticketOf('region', native.regionShare(core.handle, timeoutMs), what, buffer);
+  }
+
+  /**
+   * Revokes remote access at once, then waits for operations in flight, then lets go of the memory.
+   * Of a region that is open in other threads too, or that a ticket holds, only this thread's share
+   * ends: the last one revokes.
+   *
+   * @returns a promise, the same each time; once resolved nothing uses the memory any more, as far
+   *   as it is not shared
    * @throws ERR_RPMA_PROVIDER deregistration failed; the region is closed all the same
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_dereg`

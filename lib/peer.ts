@@ -17,8 +17,9 @@ import { isLocalAddress, placeName, resolveAddress } from './internal/address.js
 import { ConnectionCore } from './internal/connection-core.js';
 import { throwIfAborted, timeoutError } from './internal/deadline.js';
 import { check, startEnvironment } from './internal/environment.js';
+import { ticketOf, ticketTimeout, tokenOf } from './internal/hand-over.js';
 import { native } from './internal/native.js';
-import { PeerCore } from './internal/peer-core.js';
+import { forgetCollectedPeers, PeerCore, peerOfHandle } from './internal/peer-core.js';
 import { QueueCore } from './internal/queue-core.js';
 import { allocateRegion, registerRegion } from './internal/register.js';
 import { watchForLeak } from './internal/resource.js';
@@ -40,6 +41,8 @@ import type {
   ConnectionChoice,
   DeviceInfo,
   EndpointLimits,
+  HandOverOptions,
+  HandOverTicket,
   Memory,
   PrivateDataChoice,
   ProviderName,
@@ -145,6 +148,35 @@ export class Peer implements AsyncDisposable {
     startEnvironment();
     const handle = check(native.peerOpen(provider, spin, direct), 'Peer.open()', { provider });
     return construct(handle, provider);
+  }
+
+  /**
+   * The native peer of a ticket, in this thread: regions, requests and connections of it can be
+   * adopted here then. A thread has one Peer over it: adopting again gives the same object.
+   *
+   * @param ticket - what `peer.share()` gave, in whichever thread
+   * @returns the peer; open until it is closed here, whatever happens to it elsewhere
+   * @throws ERR_RPMA_INVALID_ARG_TYPE ticket is no ticket
+   * @throws ERR_RPMA_HAND_OVER it was used, has expired, is of another kind or another process
+   * @throws ERR_RPMA_CLOSED the peer is being closed in this thread
+   * @throws ERR_RPMA_LIMIT no handle is left for it
+   * @remarks Thread safety: any thread; the peer belongs to the one that adopted it.
+   * @see librpma: none; there an `rpma_peer` is used by every thread
+   */
+  static adopt(ticket: HandOverTicket): Peer {
+    const what = 'Peer.adopt()';
+    const token = tokenOf(ticket);
+    startEnvironment();
+    forgetCollectedPeers();
+    const adopted = native.peerAdopt(token);
+    if (typeof adopted === 'number') {
+      check(adopted, what);
+      throw new RpmaError('ERR_RPMA_INTERNAL', `${what}: nothing was adopted`);
+    }
+    const known = peerOfHandle(adopted.peer);
+    if (known === undefined) return construct(adopted.peer, adopted.note as ProviderName);
+    known.requireOpen(what);
+    return known.owner;
   }
 
   /** What moves the bytes. */
@@ -383,9 +415,32 @@ export class Peer implements AsyncDisposable {
   }
 
   /**
-   * Closes what was made from it, newest first, each gracefully.
+   * A ticket by which another thread of this process opens the same native peer. It holds the
+   * native peer, not the process.
    *
-   * @returns a promise, the same each time; once resolved its threads have ended
+   * @param options - how long it is good; then it is let go of
+   * @returns the ticket, for one `Peer.adopt()`
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or timeoutMs no number
+   * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is no whole number from 1 to 2^31-1
+   * @throws ERR_RPMA_CLOSED the peer is closed
+   * @throws ERR_RPMA_LIMIT 1024 tickets are outstanding, or no thread is left
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: none; there an `rpma_peer` is used by every thread
+   */
+  share(options: HandOverOptions = {}): HandOverTicket {
+    const what = 'peer.share()';
+    const timeoutMs = ticketTimeout(options);
+    this.#core.requireOpen(what);
+    const { handle, provider } = this.#core;
+    return ticketOf('peer', native.peerShare(handle, timeoutMs, provider), what);
+  }
+
+  /**
+   * Closes what was made from it or adopted in this thread, newest first, each gracefully. The
+   * native peer ends with the last thread that has it open and its last ticket.
+   *
+   * @returns a promise, the same each time; once resolved its threads have ended, unless another
+   *   thread has the native peer open
    * @throws ERR_RPMA_PROVIDER something could not be closed in good order, yet it is closed
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_peer_delete`

@@ -287,6 +287,24 @@ export interface ReceiveResult {
   readonly queuePairNumber: number;
 }
 
+/** How long a ticket of share() or handOver() is good. */
+export interface HandOverOptions {
+  /** From 1 on; default 5000. Not adopted until then, what the ticket carries is let go of. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * Opaque, structured-cloneable, good once, in this process only. Send it, whole, with postMessage.
+ */
+export interface HandOverTicket {
+  /** What adopts it. */
+  readonly kind: 'peer' | 'region' | 'request' | 'connection';
+  /** Names it in this process; a secret among its threads. */
+  readonly token: string;
+  /** Of a region over a SharedArrayBuffer: the buffer. */
+  readonly memory?: SharedArrayBuffer | undefined;
+}
+
 /** How a completion ended. */
 export type CompletionStatus =
   | 'success'

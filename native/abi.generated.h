@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "279dfb8490570f22";
+inline constexpr const char* kAbiHash = "75c0bea71a73e507";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -50,9 +50,10 @@ enum class Code : std::uint16_t {
   WcProvider = 32,
   AbiMismatch = 33,
   Internal = 34,
+  HandOver = 35,
 };
 
-inline constexpr std::size_t kCodeCount = 35;
+inline constexpr std::size_t kCodeCount = 36;
 
 inline constexpr const char* kCodeNames[kCodeCount] = {
     "ERR_RPMA_OK",
@@ -90,6 +91,7 @@ inline constexpr const char* kCodeNames[kCodeCount] = {
     "ERR_RPMA_WC_PROVIDER",
     "ERR_RPMA_ABI_MISMATCH",
     "ERR_RPMA_INTERNAL",
+    "ERR_RPMA_HAND_OVER",
 };
 
 inline constexpr const char* kCodeMessages[kCodeCount] = {
@@ -128,6 +130,7 @@ inline constexpr const char* kCodeMessages[kCodeCount] = {
     "the provider failed the operation",
     "the native addon was built for another version; rebuild it",
     "a defect of rpma; please report it",
+    "the ticket cannot be adopted",
 };
 
 // A number outside the table is a defect of ours and reads as the internal error.
@@ -229,6 +232,15 @@ enum class ObjectKind : std::uint8_t {
 };
 inline constexpr std::size_t kObjectKindCount = 7;
 
+enum class TicketKind : std::uint8_t {
+  None = 0,
+  Peer = 1,
+  Region = 2,
+  Request = 3,
+  Connection = 4,
+};
+inline constexpr std::size_t kTicketKindCount = 5;
+
 // first byte of the iWARP extension's header; answers carry it + 0x80
 enum class ExtensionSub : std::uint8_t {
   Flush = 1,
@@ -325,6 +337,9 @@ inline constexpr std::uint64_t kSyncWaitSliceMs = 50u;
 inline constexpr std::uint64_t kDrainMs = 1u;
 inline constexpr std::uint64_t kPersistSliceBytes = 262144u;
 inline constexpr std::uint64_t kRevokeGraceMs = 1000u;
+inline constexpr std::uint64_t kEvictGraceMs = 100u;
+inline constexpr std::uint64_t kTickets = 1024u;
+inline constexpr std::uint64_t kHandOverTimeoutMs = 5000u;
 inline constexpr std::uint64_t kPromisesWaiting = 1024u;
 inline constexpr std::uint64_t kSubmissionsPerCall = 64u;
 inline constexpr std::uint64_t kCompletionsPerPoll = 256u;

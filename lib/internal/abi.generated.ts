@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = '279dfb8490570f22';
+export const abiHash = '75c0bea71a73e507';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -253,6 +253,13 @@ export const statuses = [
     retryable: false,
     message: 'a defect of rpma; please report it',
   },
+  {
+    code: 'ERR_RPMA_HAND_OVER',
+    class: 'RpmaError',
+    scope: 'operation',
+    retryable: false,
+    message: 'the ticket cannot be adopted',
+  },
 ] as const;
 
 export type StatusCode =
@@ -290,7 +297,8 @@ export type StatusCode =
   | 'ERR_RPMA_WC_RNR_RETRY'
   | 'ERR_RPMA_WC_PROVIDER'
   | 'ERR_RPMA_ABI_MISMATCH'
-  | 'ERR_RPMA_INTERNAL';
+  | 'ERR_RPMA_INTERNAL'
+  | 'ERR_RPMA_HAND_OVER';
 
 export type StatusClass = 'none' | 'TypeError' | 'RangeError' | 'RpmaError';
 /** The largest thing that is permanently affected. */
@@ -333,6 +341,7 @@ export const statusNumber = {
   wcProvider: 32,
   abiMismatch: 33,
   internal: 34,
+  handOver: 35,
 } as const;
 
 export const operations = [
@@ -509,6 +518,24 @@ export const objectKindNumber = {
   queue: 6,
 } as const;
 
+export const ticketKinds = [
+  'none',
+  'peer',
+  'region',
+  'request',
+  'connection',
+] as const;
+
+export type TicketKind = (typeof ticketKinds)[number];
+
+export const ticketKindNumber = {
+  none: 0,
+  peer: 1,
+  region: 2,
+  request: 3,
+  connection: 4,
+} as const;
+
 /** first byte of the iWARP extension's header; answers carry it + 0x80. */
 export const extensionSubNumber = {
   flush: 1,
@@ -621,6 +648,9 @@ export const limits = {
   drainMs: 1,
   persistSliceBytes: 262144,
   revokeGraceMs: 1000,
+  evictGraceMs: 100,
+  tickets: 1024,
+  handOverTimeoutMs: 5000,
   promisesWaiting: 1024,
   submissionsPerCall: 64,
   completionsPerPoll: 256,

@@ -103,6 +103,17 @@ export class CompletionRecords {
     };
   }
 
+  /** A copy of `count` records from `first` on. */
+  save(first: number, count: number): Uint8Array {
+    return this.#bytes.slice(first * layout.sizeBytes, (first + count) * layout.sizeBytes);
+  }
+
+  /** Puts saved records at the beginning; returns how many. */
+  restore(saved: Uint8Array): number {
+    this.#bytes.set(saved);
+    return saved.length / layout.sizeBytes;
+  }
+
   /**
    * Copies records without allocating. Words, not doubles: a store of a double may change a NaN's
    * bits.

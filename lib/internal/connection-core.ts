@@ -14,8 +14,16 @@ import type {
   Operation,
   WaitOptions,
 } from '../types.js';
-import { connectionEvents, connectionStates, limits, statusNumber } from './abi.generated.js';
+import type { ConnectionConfig } from '../connection-config.js';
+import {
+  connectionStates,
+  operationNumber,
+  statusNumber,
+  ticketKindNumber,
+} from './abi.generated.js';
 import { placeName } from './address.js';
+import { eventOf, UnreadEvents, type EventContext } from './connection-events.js';
+import { encodeNote, type ConnectionNote, type QueueNote } from './connection-note.js';
 import { timeoutError } from './deadline.js';
 import {
   check,
@@ -27,13 +35,13 @@ import {
   unlisten,
   type ReadyListener,
 } from './environment.js';
-import { endReason, failureOf, rpmaFailureOf, type FailureContext } from './failure.js';
+import { failureOf, type FailureContext } from './failure.js';
 import { KeepAlive } from './keep-alive.js';
-import { native, type Handle, type NativeError, type NativeEvent } from './native.js';
+import { native, type Handle, type NativeEvent, type NativeResult } from './native.js';
 import { operationWords } from './operations.js';
 import type { PeerCore } from './peer-core.js';
 import { Line, refuseHopeless, type LinePort, type Pump } from './promise-tier.js';
-import { QueueCore } from './queue-core.js';
+import { handedOverError, QueueCore } from './queue-core.js';
 import { Resource } from './resource.js';
 import { SourceCore } from './source.js';
 import type { SubmissionRecords } from './submission.js';
@@ -49,6 +57,13 @@ export interface ConnectionSizes {
 export interface Place {
   readonly address: string;
   readonly port: number;
+}
+
+/** What a ticket brought beside the native connection. */
+export interface Adopted {
+  readonly note: ConnectionNote;
+  readonly queue: Handle;
+  readonly receiveQueue: Handle;
 }
 
 type EndEvent = ConnectionEvent & {
@@ -69,7 +84,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   readonly failureContext: FailureContext;
   readonly #established: SourceCore<true>;
   readonly #ended: SourceCore<ConnectionEvent>;
-  readonly #kept: ConnectionEvent[] = [];
+  readonly #unread: UnreadEvents = new UnreadEvents();
   capabilities: Capabilities;
   localAddress: string;
   remoteAddress: string;
@@ -79,42 +94,62 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   #phase: 'request' | 'active' | 'ended' = 'request';
   #wasEstablished = false;
   #endEvent: ConnectionEvent | null = null;
+  #rawEnd: NativeEvent | null = null;
+  #isHandedOver = false;
   #reason: Error | undefined;
   #sends: Line | null = null;
   #receives: Line | null = null;
   readonly #pumps: Pump[] = [];
 
-  /** `goal`: where an outgoing one leads; the addon knows the other side once it has answered. */
+  /**
+   * `goal`: where an outgoing one leads; the addon knows the other side once it has answered.
+   * `adopted`: of one that was handed over; handle 0 then says that it has ended.
+   */
   constructor(
     handle: Handle,
     peer: PeerCore,
     sizes: ConnectionSizes,
     shared: QueueCore | null,
     goal: Place | null,
+    adopted: Adopted | null = null,
   ) {
     super('connection', peer);
     this.handle = handle;
     this.peer = peer;
     this.sizes = sizes;
     this.failureContext = { provider: peer.provider };
-    const info = native.connectionInfo(handle);
+    const note = adopted?.note ?? null;
+    const info =
+      adopted === null
+        ? native.connectionInfo(handle)
+        : {
+            ...adopted.note,
+            completionQueue: adopted.queue,
+            receiveCompletionQueue: adopted.receiveQueue,
+          };
     this.queuePairNumber = info.queuePairNumber;
     this.localAddress = info.localAddress;
     this.remoteAddress = goal?.address ?? info.remoteAddress;
     this.#remotePort = goal?.port ?? info.remotePort;
     this.privateData = info.privateData;
     this.capabilities = Object.freeze(info.capabilities);
-    this.queue = shared ?? new QueueCore(info.completionQueue, null, this.keepAlive);
-    const hasOwn =
-      info.receiveCompletionQueue !== 0 && info.receiveCompletionQueue !== info.completionQueue;
-    this.receiveQueue = hasOwn
-      ? new QueueCore(info.receiveCompletionQueue, null, this.keepAlive)
-      : this.queue;
-    this.events = this.#source('connection events', () => this.#kept.shift() ?? null);
+    const { completionQueue: main, receiveCompletionQueue: own } = info;
+    const hasOwn = note === null ? own !== 0 && own !== main : note.receiveQueue !== null;
+    const make = (queue: Handle, of: QueueNote | null | undefined, inUse: boolean): QueueCore =>
+      new QueueCore(queue, null, this.keepAlive, of, inUse);
+    const { sendQueueSize, receiveQueueSize } = sizes;
+    const sends =
+      note !== null && this.#isInUse(main, () => native.sendQueueFree(handle) < sendQueueSize);
+    const receives =
+      note !== null && this.#isInUse(own, () => native.receiveQueueFree(handle) < receiveQueueSize);
+    this.queue = shared ?? make(main, note?.queue, sends || (!hasOwn && receives));
+    this.receiveQueue = hasOwn ? make(own, note?.receiveQueue, receives) : this.queue;
+    this.events = this.#source('connection events', () => this.#unread.take());
     this.#established = this.#source('connection', () =>
       this.#wasEstablished || this.#endEvent !== null ? true : null,
     );
     this.#ended = this.#source('connection', () => this.#endEvent);
+    if (note !== null) this.#continue(note);
   }
 
   /** Whether a persistent flush is carried out natively or vouched for. */
@@ -185,6 +220,116 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     if (event !== null) return event;
     const what = `the connection with ${this.#place} did not end`;
     throw timeoutError(what, options?.timeoutMs ?? 0, this.failureContext);
+  }
+
+  // Handing over.
+
+  /**
+   * The token of a ticket, or why there is none (lastError() has the cause). Throws ERR_RPMA_BUSY
+   * when somebody waits for something here. Nothing of it is this thread's any more then.
+   */
+  handOver(config: ConnectionConfig, timeoutMs: number, what: string): string | NativeResult {
+    this.#refuseBusy(what);
+    const kind = this.isRequest ? ticketKindNumber.request : ticketKindNumber.connection;
+    const hasEnded = this.#phase === 'ended';
+    const token = native.connectionHandOver(
+      this.peer.handle,
+      hasEnded ? 0 : this.handle,
+      this.queue.liveHandle,
+      this.queue === this.receiveQueue ? 0 : this.receiveQueue.liveHandle,
+      kind,
+      encodeNote(this.#note(config)),
+      timeoutMs,
+    );
+    if (typeof token === 'string') this.#leave();
+    return token;
+  }
+
+  /** Throws when another thread has it. */
+  requireHere(what: string): void {
+    if (this.#isHandedOver) throw handedOverError(what, this.failureContext);
+  }
+
+  #refuseBusy(what: string): void {
+    const queues = this.#queues();
+    let why = '';
+    if (queues.some((queue) => queue.parent !== null)) {
+      why = 'its completion queue is one of peer.createCompletionQueue(); use one of its own';
+    } else if (this.state === 'closing' || (this.#phase === 'ended' && this.state === 'open')) {
+      why = 'it is being closed; await close() or whenClosed() first';
+    } else if (this.#sends?.waiting || queues.some((queue) => queue.isAwaited)) {
+      why = 'operations or completions are awaited; await them first';
+    } else if ([this.events, this.#established, this.#ended].some((each) => each.isAwaited)) {
+      why = 'its events, whenEstablished() or whenClosed() are awaited; end these waits first';
+    }
+    if (why === '') return;
+    throw new RpmaError('ERR_RPMA_BUSY', `${what}: ${why}`, this.failureContext);
+  }
+
+  #note(config: ConnectionConfig): ConnectionNote {
+    return {
+      config,
+      phase: this.#phase,
+      wasEstablished: this.#wasEstablished,
+      vouched: this.vouched,
+      queuePairNumber: this.queuePairNumber,
+      localAddress: this.localAddress,
+      remoteAddress: this.remoteAddress,
+      remotePort: this.#remotePort,
+      privateData: this.privateData,
+      capabilities: this.capabilities,
+      unread: this.#unread.raw,
+      end: this.#rawEnd,
+      queue: this.queue.note(),
+      receiveQueue: this.queue === this.receiveQueue ? null : this.receiveQueue.note(),
+    };
+  }
+
+  #leave(): void {
+    const wasActive = this.#phase === 'active';
+    this.#isHandedOver = true;
+    this.#phase = 'ended';
+    if (wasActive) unlisten(this.handle);
+    for (const queue of this.#queues()) queue.leave();
+    this.markClosed();
+    if (wasActive) this.keepAlive.release();
+  }
+
+  /** Of a queue that was adopted: operations are in flight or unread, or left by the end. */
+  #isInUse(queue: Handle, isAnyTaken: () => boolean): boolean {
+    if (this.handle !== 0) return isAnyTaken();
+    return queue !== 0 && native.queueDrained(queue) === 0;
+  }
+
+  /** Goes on where the giver left off. */
+  #continue(note: ConnectionNote): void {
+    this.vouched = note.vouched;
+    this.#wasEstablished = note.wasEstablished;
+    for (const raw of note.unread) {
+      const event = eventOf(raw, this.#eventContext);
+      if (event !== null) this.#unread.keep(raw, event);
+    }
+    if (note.phase === 'active') this.begin();
+    this.#restoreTier(this.queue, note.queue);
+    if (note.receiveQueue !== null) this.#restoreTier(this.receiveQueue, note.receiveQueue);
+    if (note.phase !== 'ended') return;
+    this.#phase = 'ended';
+    this.#rawEnd = note.end;
+    this.#endEvent = note.end === null ? null : eventOf(note.end, this.#eventContext);
+    for (const queue of this.#queues()) queue.adoptEnded();
+    this.markClosed();
+  }
+
+  /** What nobody awaits any more is in flight: the queue stays the promise tier's. */
+  #restoreTier(queue: QueueCore, { slots }: QueueNote): void {
+    if (slots.length === 0) return;
+    const pump = queue.claimForPromises();
+    if (!this.#pumps.includes(pump)) this.#pumps.push(pump);
+    pump.restore(slots, (operation) =>
+      operation === operationNumber.receive
+        ? (this.#receives ??= this.#line(this.receiveQueue, this.sizes.receiveQueueSize))
+        : (this.#sends ??= this.#line(this.queue, this.sizes.sendQueueSize)),
+    );
   }
 
   // Verbs tier.
@@ -261,12 +406,14 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   requireActive(what: string): void {
+    this.requireHere(what);
     if (this.state !== 'open') throw this.#closedError(what);
   }
 
   // Ending.
 
   disconnect(): void {
+    this.requireHere('connection.disconnect()');
     if (this.#phase !== 'active') return;
     native.connectionDisconnect(this.handle, this.sizes.closeTimeoutMs);
   }
@@ -322,13 +469,21 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     await this.#ended.take();
   }
 
+  get #eventContext(): EventContext {
+    return { failureContext: this.failureContext, place: this.#place, reason: this.#reason };
+  }
+
   /** The other side, for messages. */
   get #place(): string {
     return placeName(this.remoteAddress, this.#remotePort);
   }
 
   #source<T>(name: string, next: () => T | null): SourceCore<T> {
-    const hooks = { name, next, ended: () => this.#phase === 'ended', arm: () => true };
+    const here = (): T | null => {
+      this.requireHere(name);
+      return next();
+    };
+    const hooks = { name, next: here, ended: () => this.#phase === 'ended', arm: () => true };
     return new SourceCore(hooks, this.keepAlive, sourceEnvironment);
   }
 
@@ -343,31 +498,16 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   #take(raw: NativeEvent): void {
-    const type = connectionEvents[raw.type] ?? 'none';
-    if (type === 'none') return;
-    const error =
-      raw.error === null ? undefined : this.#eventError(type, raw.error, raw.privateData);
-    const event: ConnectionEvent = Object.freeze({
-      type,
-      ...(error === undefined ? {} : { error }),
-      ...(raw.privateData.length === 0 ? {} : { privateData: raw.privateData }),
-    });
-    this.#keep(event);
-    if (type === 'established') {
+    const event = eventOf(raw, this.#eventContext);
+    if (event === null) return;
+    this.#unread.keep(raw, event);
+    if (event.type === 'established') {
       this.#up(raw.privateData);
-    } else if (type !== 'device') {
+    } else if (event.type !== 'device') {
+      this.#rawEnd = raw;
       this.#over(event as EndEvent);
     }
     this.events.ready();
-  }
-
-  /** At most 8 are kept: of 'device' only the newest, so the others always fit. */
-  #keep(event: ConnectionEvent): void {
-    const kept = this.#kept;
-    const older = event.type === 'device' ? kept.findIndex(({ type }) => type === 'device') : -1;
-    if (older >= 0) kept.splice(older, 1);
-    if (kept.length >= limits.connectionEvents) kept.shift();
-    kept.push(event);
   }
 
   #up(privateData: Uint8Array): void {
@@ -428,33 +568,6 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     );
   }
 
-  #eventError(
-    type: ConnectionEvent['type'],
-    error: NativeError,
-    privateData: Uint8Array,
-  ): RpmaError {
-    const unsupported = error.status === statusNumber.notSupported;
-    const ending = unsupported ? 'refused here' : type;
-    const what = `connection with ${this.#place} ${ending}`;
-    const detail = error.detail === '' ? endReason(error.errno, this.#place) : error.detail;
-    const cause = rpmaFailureOf({ ...error, detail }, what, {
-      ...this.failureContext,
-      scope: 'connection',
-      ...(this.#reason === undefined ? {} : { cause: this.#reason }),
-      ...(type === 'rejected' ? { privateData } : {}),
-    });
-    // What requireNative refused is told as it is: no retry will change it.
-    const itself =
-      cause.code === 'ERR_RPMA_CONNECTION_LOST' || cause.code === 'ERR_RPMA_NOT_SUPPORTED';
-    if (type !== 'lost' || itself) return cause;
-    return new RpmaError('ERR_RPMA_CONNECTION_LOST', cause.message, {
-      ...this.failureContext,
-      cause,
-      errno: cause.errno,
-      syscall: cause.syscall,
-    });
-  }
-
   #endError(): RpmaError {
     const error = this.#endEvent?.error;
     if (error !== undefined) return error;
@@ -462,6 +575,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   #closedError(what: string, context?: FailureContext): RpmaError {
+    if (this.#isHandedOver) return handedOverError(what, { ...this.failureContext, ...context });
     const message = `${what}: the connection is closed or closing`;
     return new RpmaError('ERR_RPMA_CLOSED', message, {
       ...this.failureContext,

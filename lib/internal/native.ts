@@ -233,6 +233,43 @@ export interface NativeBinding {
   queueDrained(queue: Handle): NativeResult;
   queueClose(queue: Handle): NativeResult;
 
+  /** The token of a ticket. `note` is given to the adopter. */
+  peerShare(peer: Handle, timeoutMs: number, note: string): string | NativeResult;
+  /** The handle is the one that this environment has already, if it has that native peer open. */
+  peerAdopt(token: string): { peer: Handle; note: string } | NativeResult;
+  regionShare(region: Handle, timeoutMs: number): string | NativeResult;
+  /**
+   * `bytes`: the whole SharedArrayBuffer, of memory of the program's; `offset` is the region's in
+   * it.
+   */
+  regionAdopt(
+    token: string,
+    bytes: Uint8Array | null,
+  ):
+    | { region: Handle; peer: Handle; sizeBytes: number; usage: number; offset: number }
+    | NativeResult;
+  /**
+   * The token of a ticket for a request or connection with its private queues, whose handles are
+   * gone then. `connection` 0: it has ended; `queue` 0: that one was empty. When it fails nothing
+   * has happened.
+   */
+  connectionHandOver(
+    peer: Handle,
+    connection: Handle,
+    queue: Handle,
+    receiveQueue: Handle,
+    kind: number,
+    note: string,
+    timeoutMs: number,
+  ): string | NativeResult;
+  /** Fresh handles, 0 where there was none. */
+  connectionAdopt(
+    token: string,
+    kind: number,
+  ):
+    | { peer: Handle; connection: Handle; queue: Handle; receiveQueue: Handle; note: string }
+    | NativeResult;
+
   /** Test flavour only. */
   readonly test?: NativeTest;
 }

@@ -9,6 +9,26 @@ import { check } from './environment.js';
 import { native, type Handle } from './native.js';
 import { endLeakWatch, Resource } from './resource.js';
 
+/** By handle, as long as the program has them. */
+const peers = new Map<Handle, WeakRef<PeerCore>>();
+
+/** The peer that this thread has under the handle. */
+export function peerOfHandle(handle: Handle): PeerCore | undefined {
+  return peers.get(handle)?.deref();
+}
+
+/**
+ * Ends the native side of what was collected and not yet reported, so that what is adopted now does
+ * not find a peer that nobody has.
+ */
+export function forgetCollectedPeers(): void {
+  for (const [handle, peer] of peers) {
+    if (peer.deref() !== undefined) continue;
+    peers.delete(handle);
+    native.peerClose(handle);
+  }
+}
+
 export class PeerCore extends Resource {
   readonly handle: Handle;
   readonly provider: ProviderName;
@@ -22,6 +42,7 @@ export class PeerCore extends Resource {
     this.provider = provider;
     this.capabilities = capabilities;
     this.owner = owner;
+    peers.set(handle, new WeakRef(this));
   }
 
   /** Ends connections and endpoints now; what has to be waited for follows in the background. */
@@ -33,6 +54,7 @@ export class PeerCore extends Resource {
 
   protected override shut(): Promise<void> {
     endLeakWatch(this);
+    peers.delete(this.handle);
     return new Promise((resolve) => {
       check(native.peerClose(this.handle), 'peer.close()');
       resolve();

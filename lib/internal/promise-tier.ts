@@ -13,6 +13,7 @@ import { RpmaError } from '../errors.js';
 import type { DurableResult, ReceiveResult, WaitOptions } from '../types.js';
 import { limits, operationNumber, statusNumber, submissionLayout } from './abi.generated.js';
 import { durabilityOf, type CompletionRecords } from './completion-codec.js';
+import type { SlotNote } from './connection-note.js';
 import { abortedError, Deadline, timeoutError } from './deadline.js';
 import { completionFailure, type FailureContext } from './failure.js';
 import type { KeepAlive } from './keep-alive.js';
@@ -109,6 +110,43 @@ export class Pump {
   /** Whether completions may be left that a later turn of the loop will settle. */
   get busy(): boolean {
     return this.#scheduled || this.#draining;
+  }
+
+  /** Whether promises of it are pending. */
+  get isAwaited(): boolean {
+    return this.#slots.some((operation) => operation !== undefined && !operation.settled);
+  }
+
+  /** What is in flight and awaited by nobody. */
+  notes(): SlotNote[] {
+    return this.#slots.flatMap((each) =>
+      each === undefined
+        ? []
+        : [
+            {
+              slot: each.slot,
+              operation: each.operation,
+              records: each.records,
+              posted: each.posted,
+            },
+          ],
+    );
+  }
+
+  /** Before anything else is posted: keeps the slots of what the giver left in flight. */
+  restore(notes: readonly SlotNote[], lineOf: (operation: number) => Line): void {
+    for (const note of notes) {
+      const line = lineOf(note.operation);
+      const operation = new PendingOperation(line, note.operation, 'nothing', note.records);
+      operation.slot = note.slot;
+      operation.posted = note.posted;
+      operation.settled = true;
+      while (this.#slots.length < note.slot) this.#free.push(this.#slots.push(undefined) - 1);
+      this.#slots[note.slot] = operation;
+      this.#outstanding++;
+      line.occupy(note.posted);
+    }
+    this.kick();
   }
 
   enter(operation: PendingOperation): number {
@@ -329,6 +367,11 @@ export class Line {
   failWaiting(error: Error): void {
     for (const operation of this.#waiting.splice(0)) this.reject(operation, error);
     this.#tellIdle();
+  }
+
+  /** Records of the giver's are in the queue pair. */
+  occupy(records: number): void {
+    this.#inUse += records;
   }
 
   /** Its last completion came: its records' room is free. */

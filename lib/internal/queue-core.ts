@@ -8,6 +8,7 @@ import { RpmaError } from '../errors.js';
 import type { Completion } from '../types.js';
 import { limits, statusNumber } from './abi.generated.js';
 import { CompletionRecords } from './completion-codec.js';
+import type { QueueNote } from './connection-note.js';
 import {
   check,
   completions,
@@ -19,6 +20,7 @@ import {
   withinBudget,
   type ReadyListener,
 } from './environment.js';
+import type { FailureContext } from './failure.js';
 import { KeepAlive } from './keep-alive.js';
 import { native, type Handle } from './native.js';
 import { Pump, type PumpQueue } from './promise-tier.js';
@@ -26,6 +28,16 @@ import { Resource } from './resource.js';
 import { SourceCore, type SourceHooks } from './source.js';
 
 export type Claim = 'nobody' | 'verbs-tier' | 'promise-tier';
+
+/** Of whatever belongs to a connection that was handed over. */
+export function handedOverError(what: string, context: FailureContext = {}): RpmaError {
+  return new RpmaError(
+    'ERR_RPMA_CLOSED',
+    `${what}: the connection was handed over with handOver(): use the one that ` +
+      'Connection.adopt() gives',
+    context,
+  );
+}
 
 /** How many completions are fetched ahead for take(), tryTake() and `for await`. */
 const fetchAhead = 16;
@@ -49,15 +61,36 @@ export class QueueCore
   #live = 0;
   #served = false;
   #dead = false;
+  /** The connection was handed over: whoever uses the queue is told so. */
+  #isHandedOver = false;
   /** Operations were posted by the verbs tier: their completions are not the promise tier's. */
   verbsPosted = false;
   armed = false;
 
-  /** `peer`: of a queue that the program made; null for a connection's own. */
-  constructor(handle: Handle, peer: Resource | null, keepAlive?: KeepAlive) {
+  /**
+   * `peer`: of a queue that the program made; null for a connection's own. `note`: of one that was
+   * handed over; handle 0 then says that the native queue had nothing left. `inUse`: operations
+   * are in flight or unread, so it keeps its tier.
+   */
+  constructor(
+    handle: Handle,
+    peer: Resource | null,
+    keepAlive?: KeepAlive,
+    note: QueueNote | null = null,
+    inUse: boolean = false,
+  ) {
     super('queue', peer);
     this.handle = handle;
-    this.#capacity = check(native.queueCapacity(handle), 'completion queue');
+    this.#dead = handle === 0;
+    this.#capacity = this.#dead
+      ? (note?.capacity ?? 0)
+      : check(native.queueCapacity(handle), 'completion queue');
+    if (note !== null) {
+      this.#aheadEnd = this.#ahead.restore(note.ahead);
+      const keeps = inUse || this.#aheadEnd > 0;
+      this.verbsPosted = note.verbsPosted && keeps;
+      if (note.claim === 'verbs-tier' && keeps) this.#claim = 'verbs-tier';
+    }
     this.next = this.next.bind(this);
     this.source = new SourceCore(this, keepAlive ?? new KeepAlive(holderCount), sourceEnvironment);
     if (peer !== null) listen(handle, this);
@@ -87,6 +120,40 @@ export class QueueCore
     if (this.parent === null) listen(this.handle, this);
   }
 
+  /** Its connection had ended when it was handed over: what is left can be read. */
+  adoptEnded(): void {
+    this.#served = true;
+  }
+
+  /** Whether promises or waits are pending on it. */
+  get isAwaited(): boolean {
+    return this.source.isAwaited || this.#pump?.isAwaited === true;
+  }
+
+  /** What the adopter has to know. */
+  note(): QueueNote {
+    return {
+      capacity: this.capacity,
+      claim: this.#claim,
+      verbsPosted: this.verbsPosted,
+      ahead: this.#ahead.save(this.#aheadAt, this.#aheadEnd - this.#aheadAt),
+      slots: this.#pump?.notes() ?? [],
+    };
+  }
+
+  /** The native queue, 0 when there is none any more. */
+  get liveHandle(): Handle {
+    return this.#dead ? 0 : this.handle;
+  }
+
+  /** The native queue is another thread's. */
+  leave(): void {
+    this.#dead = true;
+    this.#isHandedOver = true;
+    this.#aheadAt = this.#aheadEnd;
+    unlisten(this.handle);
+  }
+
   /** A connection has ended; its last completion is in the queue already. */
   connectionEnded(): void {
     this.#live--;
@@ -96,6 +163,7 @@ export class QueueCore
   }
 
   claimForVerbs(): void {
+    if (this.#isHandedOver) throw handedOverError('completion queue');
     if (this.#claim === 'verbs-tier') return;
     if (this.#claim === 'promise-tier') {
       throw new RpmaError(
@@ -185,6 +253,7 @@ export class QueueCore
   }
 
   next(): Completion | null {
+    if (this.#isHandedOver) throw handedOverError('completion queue');
     return this.hasSome() ? this.#ahead.decode(this.#aheadAt++) : null;
   }
 

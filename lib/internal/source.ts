@@ -62,6 +62,11 @@ export class SourceCore<T> {
     this.#environment = environment;
   }
 
+  /** Somebody waits. */
+  get isAwaited(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   /** Takes one; never blocks. */
   tryTake(): T | null {
     return this.#hooks.next();

@@ -20,7 +20,7 @@ void Environment::close_region(RegionObject* region, napi_deferred deferred) {
   const std::shared_ptr<std::atomic<bool>> quiet = region->quiet;
   const std::shared_ptr<ReadyList> ready = ready_;
   const Handle handle = region->handle;
-  region->peer->peer->device().deregister(region->region, [quiet, ready, handle] {
+  region->shared->leave([quiet, ready, handle] {
     quiet->store(true, std::memory_order_release);
     ready->notify(handle);
   });
@@ -33,9 +33,7 @@ void Environment::finish_region(RegionObject* region) {
     napi_delete_reference(env_, region->user_buffer);
     region->user_buffer = nullptr;
   }
-  core::Status status;
-  if (region->library_memory) status = region->library_memory->retire();
-  if (region->file) region->file->regions -= 1;
+  const core::Status status = region->shared->outcome();
   if (region->closed != nullptr) {
     if (!ending_) {
       if (status.ok()) {
@@ -119,7 +117,8 @@ void Environment::close_peer(PeerObject* peer) {
     auto* region = static_cast<RegionObject*>(object->get());
     if (!region->closing) close_region(region, nullptr);
   }
-  keep->peer->close();
+  // The last share closes the native peer. Else others have it open, and it goes on.
+  keep->share.reset();
   for (auto object = objects.rbegin(); object != objects.rend(); ++object) {
     if (peer_of(**object) != peer || (*object)->kind == abi::ObjectKind::Region) continue;
     if ((*object)->kind == abi::ObjectKind::Connection) {
@@ -169,7 +168,14 @@ void Environment::close_everything() {
     // Memory of the library outlives the environment by itself: regions and views share it. Memory
     // of the program's is given back by the engine soon after this hook: wait until it is quiet.
     const auto* region = static_cast<const RegionObject*>(object.get());
-    if (region->user_buffer == nullptr) handles_->erase(object->handle);
+    if (region->user_buffer == nullptr) {
+      handles_->erase(object->handle);
+      continue;
+    }
+    // A connection of another environment may use it, and its other side need not read.
+    if (!region->quiet->load(std::memory_order_acquire)) {
+      region->peer->peer->device().evict(region->region);
+    }
   }
 }
 

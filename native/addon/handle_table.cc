@@ -62,6 +62,15 @@ Object* HandleTable::find_any(Handle handle) const {
   return object != nullptr && object->handle == handle ? object : nullptr;
 }
 
+PeerObject* HandleTable::find_peer(const rma::Peer& peer) const {
+  for (const Slot& slot : slots_) {
+    if (!slot.object || slot.object->kind != abi::ObjectKind::Peer) continue;
+    auto* found = static_cast<PeerObject*>(slot.object.get());
+    if (found->peer.get() == &peer) return found;
+  }
+  return nullptr;
+}
+
 std::vector<std::shared_ptr<Object>> HandleTable::all() const {
   std::vector<std::shared_ptr<Object>> objects;
   for (const Slot& slot : slots_) {

@@ -47,6 +47,12 @@ class HandleTable {
   std::shared_ptr<T> share(const T* object) const {
     return std::static_pointer_cast<T>(slots_[handle_index(object->handle)].object);
   }
+  /** Whether so many more handles can be given out. */
+  bool has_room(std::size_t count) const {
+    return free_.size() + (kHandlesMax - slots_.size()) >= count;
+  }
+  /** This environment's handle of a native peer, or null. */
+  PeerObject* find_peer(const rma::Peer& peer) const;
   /** Whatever has this handle. */
   Object* find_any(Handle handle) const;
 

@@ -190,8 +190,11 @@ napi_value file_unmap(napi_env env, napi_callback_info info) {
   Environment& environment = call.environment();
   FileObject* file = environment.find_file(call.number(0));
   if (file == nullptr) return resolved_error(env, core::Status::failure(abi::Code::Closed));
-  if (file->regions > 0) {
-    return resolved_error(env, core::Status::failure(abi::Code::Busy, "a region of it is open"));
+  if (file->regions->load() > 0) {
+    return resolved_error(
+        env, core::Status::failure(abi::Code::Busy,
+                                   "a region of it is open, here, in another thread or in a "
+                                   "ticket: close it there first"));
   }
   napi_deferred deferred = nullptr;
   napi_value promise = make_promise(env, &deferred);

@@ -27,9 +27,9 @@ napi_value peer_open(napi_env env, napi_callback_info info) {
   if (!opened.ok()) return make_number(env, environment.fail(opened.status()));
   auto object = std::make_shared<PeerObject>();
   object->peer = std::move(opened).value();
+  object->share = std::make_shared<rma::PeerShare>(object->peer);
   const Handle handle = environment.handles().insert(object);
   if (handle == 0) {
-    object->peer->close();
     return make_number(env, environment.fail(abi::Code::Limit, "every handle is taken"));
   }
   return make_number(env, static_cast<double>(handle));

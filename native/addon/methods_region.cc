@@ -20,17 +20,21 @@ namespace {
 napi_value add_region(Environment& environment, std::shared_ptr<RegionObject> object,
                       memory::RegionOptions options) {
   napi_env env = environment.env();
+  const bool library_memory = object->viewed != nullptr;
   provider::Device& device = object->peer->peer->device();
   core::Result<std::shared_ptr<memory::Region>> region = device.register_memory(std::move(options));
   core::Status refused;
   if (region.ok()) {
     object->region = std::move(region).value();
+    object->shared = std::make_shared<rma::SharedRegion>(rma::SharedRegion::Parts{
+        .peer = object->peer->peer,
+        .region = object->region,
+        .library_memory = library_memory ? object->viewed : nullptr,
+        .of_file = object->file ? object->file->regions : nullptr,
+    });
     const Handle handle = environment.handles().insert(object);
-    if (handle != 0) {
-      if (object->file) object->file->regions += 1;
-      return make_number(env, static_cast<double>(handle));
-    }
-    device.deregister(object->region, [] {});
+    if (handle != 0) return make_number(env, static_cast<double>(handle));
+    object->shared->leave([] {});
     refused = core::Status::failure(abi::Code::Limit, "every handle is taken");
   } else {
     refused = region.status();
@@ -60,12 +64,12 @@ napi_value region_allocate(napi_env env, napi_callback_info info) {
   if (!mapping.ok()) return make_number(env, environment.fail(mapping.status()));
   auto object = std::make_shared<RegionObject>();
   object->peer = environment.handles().share(peer);
-  object->library_memory = std::move(mapping).value();
+  object->viewed = std::move(mapping).value();
   memory::RegionOptions options;
-  options.data = object->library_memory->data();
+  options.data = object->viewed->data();
   options.length = size;
   options.usage = static_cast<std::uint32_t>(to_count(call.number(2), UINT32_MAX));
-  options.mapping = object->library_memory;
+  options.mapping = object->viewed;
   return add_region(environment, std::move(object), std::move(options));
 }
 
@@ -113,7 +117,6 @@ napi_value region_register_file(napi_env env, napi_callback_info info) {
   auto object = std::make_shared<RegionObject>();
   object->peer = environment.handles().share(peer);
   object->file = environment.handles().share(file);
-  object->file_offset = offset;
   options.data = file->mapping->data() + offset;
   options.length = length;
   options.usage = static_cast<std::uint32_t>(to_count(call.number(4), UINT32_MAX));
@@ -148,13 +151,18 @@ napi_value region_view(napi_env env, napi_callback_info info) {
   if (offset > size || length > size - offset) {
     return make_number(env, environment.fail(abi::Code::OutOfRange, "outside of the region"));
   }
-  if (region->file) {
-    return make_file_view(environment, *region->file, region->file_offset + offset, length);
-  }
-  if (!region->library_memory) {
+  const std::shared_ptr<memory::Mapping>& mapping = region->region->mapping();
+  if (!mapping) {
     return make_number(env, environment.fail(abi::Code::NotSupported, "memory of the program's"));
   }
-  napi_value view = region->views.window(env, region->library_memory, offset, length);
+  const std::uint64_t begin =
+      static_cast<std::uint64_t>(region->region->data() - mapping->data()) + offset;
+  if (region->file) return make_file_view(environment, *region->file, begin, length);
+  if (mapping->read_only()) {
+    return make_number(env,
+                       environment.fail(abi::Code::NotSupported, "a read-only file has no view"));
+  }
+  napi_value view = region->views.window(env, mapping, begin, length);
   if (view != nullptr) return view;
   return make_number(env, environment.fail(abi::Code::Limit, "longer than an ArrayBuffer may be"));
 }

@@ -19,6 +19,7 @@
 #include "provider/provider.h"
 #include "rma/connection.h"
 #include "rma/peer.h"
+#include "rma/shares.h"
 
 #if defined(RPMA_TEST_FLAVOUR)
 #include "memory/persist_oracle.h"
@@ -42,14 +43,16 @@ struct PeerObject : Object {
   PeerObject() : Object(kKind) {}
 
   std::shared_ptr<rma::Peer> peer;
+  std::shared_ptr<rma::PeerShare> share;  // null once this environment has closed it
 };
 
 struct FileObject : Object {
   static constexpr abi::ObjectKind kKind = abi::ObjectKind::File;
   FileObject() : Object(kKind) {}
 
-  bool closing = false;              // unmap was accepted: no call finds it any more
-  std::uint32_t regions = 0;         // open or not yet quiet
+  bool closing = false;  // unmap was accepted: no call finds it any more
+  // Open or not yet quiet, in whichever environment.
+  std::shared_ptr<rma::RegionCount> regions = std::make_shared<rma::RegionCount>(0);
   std::uint32_t persists = 0;        // under way
   napi_deferred unmapped = nullptr;  // of the unmap that waits for the persists
   ViewSet views;
@@ -66,12 +69,13 @@ struct RegionObject : Object {
   bool closing = false;            // revoked: no call finds it any more
   napi_deferred closed = nullptr;  // of regionClose; null when its peer closed it
   napi_ref user_buffer = nullptr;  // holds the user's memory until the region is quiet
-  ViewSet views;                   // of library memory
+  ViewSet views;                   // over viewed
   std::shared_ptr<std::atomic<bool>> quiet = std::make_shared<std::atomic<bool>>(false);
-  std::shared_ptr<memory::Mapping> library_memory;
-  std::uint64_t file_offset = 0;
-  std::shared_ptr<FileObject> file;
-  std::shared_ptr<memory::Region> region;
+  // What views of this object are over: library memory, or the file of another environment.
+  std::shared_ptr<memory::Mapping> viewed;
+  std::shared_ptr<FileObject> file;  // of this environment: then the views are the file's
+  std::shared_ptr<rma::SharedRegion> shared;
+  std::shared_ptr<memory::Region> region;  // shared's
   std::shared_ptr<PeerObject> peer;
 };
 

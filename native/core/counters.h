@@ -30,6 +30,7 @@ namespace rpma::core {
   X(sockets)                  \
   X(descriptors)              \
   X(threads)                  \
+  X(tickets)                  \
   X(handles)                  \
   X(staging_bytes)
 

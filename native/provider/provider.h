@@ -162,6 +162,8 @@ class QueuePair {
    * data. The progress thread takes it back from a driver that did nothing for abi::kTakeBackMs.
    */
   virtual void take_over(int epoll_fd) = 0;
+  /** The driver lets go of it for good: the progress thread drives until the next take_over. */
+  virtual void give_back() = 0;
   /** Does waiting work within a budget; for the driver. Never blocks, never persists. */
   virtual void drive() = 0;
 };
@@ -223,6 +225,11 @@ class Device {
   /** From the call no new access passes; `quiet` runs once, on any thread, when nothing uses it. */
   virtual void deregister(const std::shared_ptr<memory::Region>& region,
                           std::function<void()> quiet) = 0;
+  /**
+   * Of a deregistered region whose memory is about to go: what still uses it has abi::kEvictGraceMs
+   * to finish, then its connections are aborted.
+   */
+  virtual void evict(const std::shared_ptr<memory::Region>& region) = 0;
   virtual Result<std::shared_ptr<CompletionQueue>> create_completion_queue(std::uint32_t size) = 0;
   virtual Result<std::shared_ptr<QueuePair>> create_queue_pair(const QueuePairConfig& config) = 0;
   virtual Result<std::shared_ptr<Listener>> listen(const Address& at,

@@ -89,6 +89,16 @@ export function objects(): void {
   new RpmaError('ERR_RPMA_OK', 'x');
 }
 
+export function tickets(): void {
+  const ticket = peer.share();
+  // @ts-expect-error opaque, and not to be changed
+  ticket.token = '';
+  // @ts-expect-error an options object
+  peer.share(5);
+  // @ts-expect-error a ticket, not its token
+  Peer.adopt(ticket.token);
+}
+
 export function waits(source: Source<number>): void {
   // @ts-expect-error the bound is required
   source.takeSync();

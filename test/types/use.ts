@@ -5,16 +5,17 @@
 import type { CompletionBatch } from 'rpma';
 import {
   type Completion,
-  type Connection,
+  Connection,
   ConnectionConfig,
   type ConnectionEvent,
   type ConnectionRequest,
   type Durability,
   type Endpoint,
-  type IncomingRequest,
-  type MemoryRegion,
+  type HandOverTicket,
+  IncomingRequest,
+  MemoryRegion,
   type OutgoingRequest,
-  type Peer,
+  Peer,
   type PmemFile,
   type ReceiveResult,
   type RemoteRegion,
@@ -69,6 +70,22 @@ export async function lifetimes(): Promise<void> {
   region.view(0, 8).fill(0);
 }
 
+/** Tickets are plain values that any thread adopts. */
+export function adopted(tickets: readonly HandOverTicket[]): readonly unknown[] {
+  return tickets.map((ticket) => {
+    switch (ticket.kind) {
+      case 'peer':
+        return Peer.adopt(ticket).provider;
+      case 'region':
+        return MemoryRegion.adopt(ticket).share({ timeoutMs: 100 }).memory?.byteLength;
+      case 'request':
+        return IncomingRequest.adopt(ticket).handOver();
+      case 'connection':
+        return Connection.adopt(ticket).handOver({ timeoutMs: undefined });
+    }
+  });
+}
+
 /** A connection's members, however many files declare them: no more and no fewer. */
 export const members: { readonly [Name in keyof Connection]: true } = {
   peer: true,
@@ -93,6 +110,7 @@ export const members: { readonly [Name in keyof Connection]: true } = {
   destroy: true,
   ref: true,
   unref: true,
+  handOver: true,
   postRead: true,
   postWrite: true,
   postAtomicWrite: true,

@@ -42,6 +42,25 @@ void watch_answers(const std::shared_ptr<DeviceContext>& context,
       });
 }
 
+/** Once the grace is over, and again until nothing uses it: what was queued behind may come late.
+ */
+void evict_later(const std::shared_ptr<DeviceContext>& context,
+                 const std::shared_ptr<memory::Region>& region) {
+  context->progress->add_timer(
+      core::now_ns() + abi::kEvictGraceMs * core::kNanosecondsPerMillisecond,
+      [weak_context = std::weak_ptr(context), weak = std::weak_ptr(region)] {
+        const std::shared_ptr<memory::Region> held = weak.lock();
+        const std::shared_ptr<DeviceContext> device = weak_context.lock();
+        if (!held || !device || held->users() == 0) return;
+        for (const std::shared_ptr<QueuePair>& queue_pair : device->queue_pairs()) {
+          if (!queue_pair->uses(held.get())) continue;
+          queue_pair->abort(Status::failure(abi::Code::Closed,
+                                            "the thread that registered memory it used has ended"));
+        }
+        evict_later(device, held);
+      });
+}
+
 Status closed() { return Status::failure(abi::Code::Closed, "the peer is closed"); }
 
 }  // namespace
@@ -81,6 +100,10 @@ void Device::deregister(const std::shared_ptr<memory::Region>& region,
                         std::function<void()> quiet) {
   region->revoke(std::move(quiet));
   if (region->users() > 0) watch_answers(context_, region, {});
+}
+
+void Device::evict(const std::shared_ptr<memory::Region>& region) {
+  if (region->users() > 0) evict_later(context_, region);
 }
 
 core::Result<std::shared_ptr<provider::CompletionQueue>> Device::create_completion_queue(

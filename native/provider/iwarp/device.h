@@ -29,6 +29,7 @@ class Device final : public provider::Device {
       memory::RegionOptions options) override;
   void deregister(const std::shared_ptr<memory::Region>& region,
                   std::function<void()> quiet) override;
+  void evict(const std::shared_ptr<memory::Region>& region) override;
   core::Result<std::shared_ptr<provider::CompletionQueue>> create_completion_queue(
       std::uint32_t size) override;
   core::Result<std::shared_ptr<provider::QueuePair>> create_queue_pair(

@@ -94,6 +94,7 @@ class QueuePair final : public provider::QueuePair,
   void disconnect(std::uint64_t timeout_ms) override;
   void abort(Status reason) override;
   void take_over(int epoll_fd) override;
+  void give_back() override;
   void drive() override;
 
   // Set-up.
@@ -108,6 +109,8 @@ class QueuePair final : public provider::QueuePair,
   void on_end(std::function<void()> hook);
   /** Whether TCP holds up an answer that uses the region; *sent tells how far sending has come. */
   bool holds_up(const memory::Region* region, std::uint64_t* sent) const;
+  /** Whether an operation, a receive or an answer uses the region. Progress thread. */
+  bool uses(const memory::Region* region);
   /** The other side did not take an answer from a region that was closed. */
   void end_untaken();
   [[nodiscard]] bool ending() const { return ending_.load(); }
@@ -132,6 +135,7 @@ class QueuePair final : public provider::QueuePair,
   void serve_locked();
   void end_if_hung_up();
   void leave_sets();
+  bool return_to_progress();
   void pump(std::uint64_t budget_bytes);
   void update_interest();
   std::uint32_t interest() const;

@@ -284,19 +284,28 @@ bool QueuePair::take_back(std::uint64_t now_ns) {
   // The driver may have driven after `now_ns` was read.
   const std::uint64_t last = last_drive_ns_.load(std::memory_order_relaxed);
   if (now_ns < last + abi::kTakeBackMs * kUnit) return false;
-  {
-    const std::lock_guard lock(driver_mutex_);
-    const int driver = driver_.load();
-    if (driver == kProgress || !socket_.open()) return true;
-    if (driver >= 0) {
-      static_cast<void>(::epoll_ctl(driver, EPOLL_CTL_DEL, socket_.fd(), nullptr));
-    }
-    applied_interest_ = interest();
-    const Status status = context_->progress->resume(id_, socket_.fd(), applied_interest_);
-    // Should it not fit into our set now, it stays lent to nobody, and this is tried again.
-    driver_.store(status.ok() ? kProgress : -1, std::memory_order_release);
-    return status.ok();
+  const std::lock_guard lock(driver_mutex_);
+  return return_to_progress();
+}
+
+void QueuePair::give_back() {
+  const std::lock_guard lock(driver_mutex_);
+  // Should it fail, the progress thread tries again: it is on its list of what it lent.
+  static_cast<void>(return_to_progress());
+}
+
+/** From whoever drives into the progress thread's set; driver_mutex_ is held. */
+bool QueuePair::return_to_progress() {
+  const int driver = driver_.load();
+  if (driver == kProgress || !socket_.open()) return true;
+  if (driver >= 0) {
+    static_cast<void>(::epoll_ctl(driver, EPOLL_CTL_DEL, socket_.fd(), nullptr));
   }
+  applied_interest_ = interest();
+  const Status status = context_->progress->resume(id_, socket_.fd(), applied_interest_);
+  // Should it not fit into our set now, it stays lent to nobody, and this is tried again.
+  driver_.store(status.ok() ? kProgress : -1, std::memory_order_release);
+  return status.ok();
 }
 
 void QueuePair::drive() {

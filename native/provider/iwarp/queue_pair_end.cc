@@ -308,6 +308,12 @@ bool QueuePair::holds_up(const memory::Region* region, std::uint64_t* sent) cons
   return wants_write_.load() && inbound_->uses(region);
 }
 
+bool QueuePair::uses(const memory::Region* region) {
+  if (sends_.uses(region) || inbound_->uses(region)) return true;
+  const std::unique_lock serving(serve_mutex_);  // the message in progress is the driver's
+  return receives_.uses(region);
+}
+
 void QueuePair::end_untaken() {
   EndReason reason;
   reason.cause = Status::failure(abi::Code::ConnectionLost,

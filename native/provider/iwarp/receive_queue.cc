@@ -3,6 +3,8 @@
 // See receive_queue.h.
 #include "provider/iwarp/receive_queue.h"
 
+#include <algorithm>
+
 #include "core/fault_points.h"
 
 namespace rpma::iwarp {
@@ -44,6 +46,14 @@ std::uint32_t ReceiveQueue::free_slots() const {
 bool ReceiveQueue::empty() const {
   const std::lock_guard lock(mutex_);
   return posted_.empty();
+}
+
+bool ReceiveQueue::uses(const memory::Region* region) const {
+  if (in_progress_ && current_.use.region().get() == region) return true;
+  const std::lock_guard lock(mutex_);
+  return std::any_of(posted_.begin(), posted_.end(), [region](const Receive& receive) {
+    return receive.use.region().get() == region;
+  });
 }
 
 bool ReceiveQueue::begin() {

@@ -35,6 +35,8 @@ class ReceiveQueue {
   /** The receive of the message in progress; of the driver. */
   [[nodiscard]] const Receive& current() const { return current_; }
   [[nodiscard]] bool in_progress() const { return in_progress_; }
+  /** A receive, posted or in progress, has its memory there; of the driver. */
+  [[nodiscard]] bool uses(const memory::Region* region) const;
   void complete(abi::CompletionStatus status, std::uint64_t length, int error);
 
   /** The end: everything posted completes as flushed; with the driver's and sender's locks held. */

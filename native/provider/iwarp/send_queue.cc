@@ -90,6 +90,14 @@ void SendQueue::answer(abi::CompletionStatus status, abi::Durability durability,
   retire();
 }
 
+bool SendQueue::uses(const memory::Region* region) const {
+  const std::lock_guard lock(mutex_);
+  for (std::uint64_t sequence = head_; sequence != tail_; ++sequence) {
+    if (slots_[sequence % slots_.size()].use.region().get() == region) return true;
+  }
+  return false;
+}
+
 bool SendQueue::empty() const {
   const std::lock_guard lock(mutex_);
   return head_ == tail_;

@@ -70,6 +70,8 @@ class SendQueue {
   SendSlot* oldest_waiting();
   void answer(abi::CompletionStatus status, abi::Durability durability, int error);
 
+  /** An operation without an outcome has its local memory there. */
+  [[nodiscard]] bool uses(const memory::Region* region) const;
   /** Nothing posted is without an outcome. */
   [[nodiscard]] bool empty() const;
   /**
