@@ -19,11 +19,41 @@ export interface Load {
   readonly sends: boolean;
 }
 
+/** What one thread saw of a connection; a value that postMessage takes. */
+export interface LedgerPage {
+  readonly nextId: number;
+  readonly always: ReadonlySet<number>;
+  readonly onError: ReadonlySet<number>;
+  readonly completions: readonly Completion[];
+}
+
 export class Ledger {
   readonly #always = new Set<number>();
   readonly #onError = new Set<number>();
   readonly #completions: Completion[] = [];
-  #nextId = 0;
+  #nextId: number;
+
+  constructor(firstId: number = 0) {
+    this.#nextId = firstId;
+  }
+
+  /** For another thread's ledger. */
+  get page(): LedgerPage {
+    return {
+      nextId: this.#nextId,
+      always: this.#always,
+      onError: this.#onError,
+      completions: this.#completions,
+    };
+  }
+
+  /** What another thread went on with. */
+  append(page: LedgerPage): void {
+    for (const id of page.always) this.#always.add(id);
+    for (const id of page.onError) this.#onError.add(id);
+    this.#completions.push(...page.completions);
+    this.#nextId = page.nextId;
+  }
 
   /** Operations that were accepted. */
   get accepted(): number {
@@ -78,10 +108,14 @@ export class Ledger {
     this.#completions.push(...completions);
   }
 
-  /** Every operation had its one outcome. */
+  /** Every operation had its one outcome, those of each queue in the order of their posts. */
   audit(): void {
     const seen = new Set<number>();
+    const newest = { sends: -1, receives: -1 };
     for (const { id, ok, operation } of this.#completions) {
+      const queue = operation === 'receive' ? 'receives' : 'sends';
+      assert.ok(id > newest[queue], `${operation} ${id} completed after ${newest[queue]}`);
+      newest[queue] = id;
       assert.ok(!seen.has(id), `${operation} ${id} completed twice`);
       seen.add(id);
       assert.ok(this.#always.has(id) || this.#onError.has(id), `${id} was never accepted`);
