@@ -9,6 +9,7 @@
 
 #include "addon/arguments.h"
 #include "addon/methods.h"
+#include "core/fault_points.h"
 #include "rma/ticket_table.h"
 
 namespace rpma::addon {
@@ -70,6 +71,7 @@ napi_value peer_adopt(napi_env env, napi_callback_info info) {
     object->peer = ticket->peer;
     object->share = std::move(ticket->peer_share);
     handle = environment.handles().insert(object);
+    if (handle == 0) return failed(environment, no_room());
   }
   napi_value result = make_object(env);
   set_property(env, result, "peer", make_number(env, static_cast<double>(handle)));
@@ -151,8 +153,11 @@ napi_value region_adopt(napi_env env, napi_callback_info info) {
   object->region = ticket->region->region();
   object->viewed = object->region->mapping();
   // The memory is held before the share is taken: whoever has a share has the memory.
-  if (!ticket->holds_region &&
-      napi_create_reference(env, held.buffer, 1, &object->user_buffer) != napi_ok) {
+  const bool is_held =
+      ticket->holds_region ||
+      (!RPMA_FAULT_POINT("addon.reference").fail &&
+       napi_create_reference(env, held.buffer, 1, &object->user_buffer) == napi_ok);
+  if (!is_held) {
     return failed(environment, core::Status::failure(abi::Code::Internal, "no reference"));
   }
   if (!ticket->holds_region && !object->shared->join()) {
@@ -162,7 +167,11 @@ napi_value region_adopt(napi_env env, napi_callback_info info) {
                                         "the region was closed before the ticket was adopted: "
                                         "keep it open until then"));
   }
-  environment.handles().insert(object);
+  if (environment.handles().insert(object) == 0) {
+    object->shared->leave([] {});
+    if (object->user_buffer != nullptr) napi_delete_reference(env, object->user_buffer);
+    return failed(environment, no_room());
+  }
   return region_result(environment, *object, held);
 }
 
