@@ -243,6 +243,7 @@ class QueuePair final : public provider::QueuePair,
   ProgressThread::TimerId setup_timer_ = 0;
   ProgressThread::TimerId close_timer_ = 0;
   ProgressThread::TimerId parked_timer_ = 0;
+  ProgressThread::TimerId watch_timer_ = 0;
 };
 
 /** The provider's word for a request that it could not serve: what a Terminate's cause does to us.

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
+
 #include "core/clock.h"
 #include "core/fault_points.h"
 #include "provider/iwarp/queue_pair.h"
@@ -323,10 +325,8 @@ void QueuePair::drive() {
 void QueuePair::watch_peer() {
   if (peer_watched_.load(std::memory_order_relaxed) || ending_.load()) return;
   if (!gate_open_.load() || peer_watched_.exchange(true)) return;
-  const std::uint64_t step = config_.dead_peer_timeout_ms * kUnit / 8;
-  context_->progress->add_timer(core::now_ns() + step, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->check_peer();
-  });
+  arm_timer(&watch_timer_, std::max<std::uint64_t>(config_.dead_peer_timeout_ms / 8, 1),
+            &QueuePair::check_peer);
 }
 
 /** On the progress thread, eight times a bound: dead is who sent no segment for the whole of it. */

@@ -219,6 +219,7 @@ void QueuePair::teardown() {
   cancel_timer(&setup_timer_);
   cancel_timer(&close_timer_);
   cancel_timer(&parked_timer_);
+  cancel_timer(&watch_timer_);  // left alone it would keep our memory for a second more
   if (reason.protection) {
     core::count(core::counters().protection_errors);
     context_->slowed.note(remote_address(), core::now_ns());

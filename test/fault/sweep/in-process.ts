@@ -16,7 +16,7 @@ import {
   type PeerOptions,
 } from 'rpma';
 import type { Suite } from '../../support/conform.js';
-import { timed, until, withDeadline } from '../../support/deadline.js';
+import { timed, turn, until, withDeadline } from '../../support/deadline.js';
 import { documentedCodes, nativeTest } from '../../support/native.js';
 
 /** No outcome waits for a deadline of the connection. */
@@ -116,9 +116,22 @@ export async function withPeers(
   }
 }
 
-/** Native objects alive, without the threads that a process keeps for its life. */
+/**
+ * Native objects alive, without the threads that a process keeps for its life. A queue that a
+ * scenario did not read to its end goes with the collector.
+ */
 function alive(): string {
+  globalThis.gc?.();
   return JSON.stringify(nativeTest().counters());
+}
+
+/** The same once the collector and the finalizers had their turns. */
+async function settled(): Promise<string> {
+  for (let round = 0; round < 8; round++) {
+    alive();
+    await turn();
+  }
+  return alive();
 }
 
 /** One test for each hit of each row. */
@@ -132,7 +145,7 @@ export function sweepRows(
     for (let nth = 1; nth <= reached; nth++) {
       it(`${name} fails with ${word} at hit ${nth}`, async (world) => {
         await scenario(); // threads and tables that stay are made by it
-        const before = alive();
+        const before = await settled();
         world.after(() => nativeTest().faultClear());
         nativeTest().faultSet(name, nth, 1, errno, 0);
         const within = withDeadline(outcomeOf(scenario()), 'the scenario ends', 20_000);
