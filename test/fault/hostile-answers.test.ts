@@ -2,7 +2,8 @@
 //
 // Answers that break the rules: Read Responses and answers of the extension that nobody asked for,
 // that come in another order, place, length or key, or that say what no answer says. The sink of
-// the read and its neighbours keep every byte that a valid segment did not bring. Both roles.
+// the read and its neighbours keep every byte that a valid segment did not bring. The victim has
+// accepted; both sides of a connection that is up run the same code.
 
 import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
