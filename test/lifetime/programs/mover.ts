@@ -69,8 +69,15 @@ async function readAll(connection: Connection, ledger: Ledger): Promise<void> {
   }, 'every outcome');
 }
 
-/** Awaited writes; how many came true, 0 when posted ones are still in the queue. */
-async function awaitSome(connection: Connection, count: number): Promise<number> {
+/**
+ * Awaited writes; how many came true, 0 when posted ones are still in the queue. `leaveOne`: one is
+ * on its way at the end; without it the queue is idle, and nobody's for the next.
+ */
+async function awaitSome(
+  connection: Connection,
+  count: number,
+  leaveOne: boolean,
+): Promise<number> {
   const write = { local, remote, length: 64, until: 'delivered' } as const;
   try {
     await connection.write(write);
@@ -79,6 +86,7 @@ async function awaitSome(connection: Connection, count: number): Promise<number>
     throw error;
   }
   await Promise.all(Array.from({ length: count }, () => connection.write(write)));
+  if (!leaveOne) return count + 1;
   // One that nobody waits for any more goes on with the next.
   const abort = new AbortController();
   const late = connection.write({ ...write, signal: abort.signal, length: 4096 });
@@ -94,7 +102,9 @@ async function work({ ticket, firstId, seed }: Turn): Promise<Done> {
   const ledger = new Ledger(firstId);
   const claim = connection.completionQueue.claimedBy;
   const mayAwait = claim === 'promise-tier' || (claim === 'nobody' && random.below(2) === 0);
-  const awaited = mayAwait ? await awaitSome(connection, random.between(1, 12)) : 0;
+  const awaited = mayAwait
+    ? await awaitSome(connection, random.between(1, 12), random.below(2) === 0)
+    : 0;
   if (awaited === 0) {
     const load = { connection, local, remote, random, lengths: [1, 64, 4096], sends: false };
     for (let bursts = random.between(1, 3); bursts > 0; bursts--) {
