@@ -26,7 +26,7 @@ class FuzzConnection {
     completions_ = std::make_shared<iwarp::CompletionQueue>(1);
     config.send_completions = completions_;
     config.receive_completions = completions_;
-    adopt_queue_pair(iwarp::QueuePair::create(world.context(), config));
+    adopt_queue_pair(std::move(iwarp::QueuePair::create(world.context(), config)).value());
   }
   /** For a queue pair that a request prepares: its queue first. */
   FuzzConnection() : completions_(std::make_shared<iwarp::CompletionQueue>(1)) {}
