@@ -226,6 +226,7 @@ Handle adopt_left_queue(Environment& environment, std::shared_ptr<provider::Comp
                         const std::shared_ptr<PeerObject>& peer) {
   if (!queue) return 0;
   auto object = std::make_shared<QueueObject>();
+  object->is_private = true;
   object->queue = std::move(queue);
   object->peer = peer;
   const Handle handle = environment.handles().insert(object);

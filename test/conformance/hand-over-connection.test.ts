@@ -135,6 +135,26 @@ conform('a connection that is handed over', ({ it }) => {
     await empty.close();
   });
 
+  it('may have ended, and its completions outlive the adopter’s peer', async (world) => {
+    const pair = await world.pair({ initiator: { receiveCompletionQueueSize: 8 } });
+    pair.initiator.postReceive({ length: 0, id: 9 });
+    await writes(pair, world, 5);
+    pair.target.destroy();
+    await pair.initiator.whenClosed({ timeoutMs: 10_000 });
+    const there = moved(pair.initiator);
+    await pair.initiatorPeer.close();
+    const { completionQueue, receiveCompletionQueue } = there;
+    assert.deepEqual(
+      completionQueue.poll().map(({ id }) => id),
+      [1, 2, 3, 4, 5],
+    );
+    assert.deepEqual(
+      receiveCompletionQueue?.poll().map(({ id }) => id),
+      [9],
+    );
+    assert.equal(completionQueue.closed, true);
+  });
+
   it('may be connecting', async (world) => {
     const target = await world.peer();
     const endpoint = await target.listen('127.0.0.1', 0);
