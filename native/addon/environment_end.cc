@@ -20,7 +20,7 @@ void Environment::close_region(RegionObject* region, napi_deferred deferred) {
   const std::shared_ptr<std::atomic<bool>> quiet = region->quiet;
   const std::shared_ptr<ReadyList> ready = ready_;
   const Handle handle = region->handle;
-  region->shared->leave([quiet, ready, handle] {
+  region->is_last = region->shared->leave([quiet, ready, handle] {
     quiet->store(true, std::memory_order_release);
     ready->notify(handle);
   });
@@ -33,7 +33,8 @@ void Environment::finish_region(RegionObject* region) {
     napi_delete_reference(env_, region->user_buffer);
     region->user_buffer = nullptr;
   }
-  const core::Status status = region->shared->outcome();
+  // Of another one's outcome nothing may be read: its thread may be writing it now.
+  const core::Status status = region->is_last ? region->shared->outcome() : core::Status::success();
   if (region->closed != nullptr) {
     if (!ending_) {
       if (status.ok()) {

@@ -67,6 +67,7 @@ struct RegionObject : Object {
   RegionObject() : Object(kKind) {}
 
   bool closing = false;            // revoked: no call finds it any more
+  bool is_last = false;            // nobody else had it open: its end was the memory's
   napi_deferred closed = nullptr;  // of regionClose; null when its peer closed it
   napi_ref user_buffer = nullptr;  // holds the user's memory until the region is quiet
   ViewSet views;                   // over viewed

@@ -31,16 +31,17 @@ bool SharedRegion::join() {
   return false;
 }
 
-void SharedRegion::leave(std::function<void()> quiet) {
+bool SharedRegion::leave(std::function<void()> quiet) {
   if (holders_.fetch_sub(1) != 1) {
     quiet();
-    return;
+    return false;
   }
   parts_.peer->device().deregister(parts_.region,
                                    [self = shared_from_this(), quiet = std::move(quiet)] {
                                      self->finish();
                                      quiet();
                                    });
+  return true;
 }
 
 void SharedRegion::finish() {

@@ -54,10 +54,11 @@ class SharedRegion : public std::enable_shared_from_this<SharedRegion> {
   [[nodiscard]] bool join();
   /**
    * One holder less. Of the last one access is revoked within this call, and `quiet` runs when
-   * nothing uses the memory any more, on any thread; of the others it runs at once.
+   * nothing uses the memory any more, on any thread; of the others it runs at once. Whether it was
+   * the last.
    */
-  void leave(std::function<void()> quiet);
-  /** How the memory was given back; for whoever was told that it is quiet. */
+  bool leave(std::function<void()> quiet);
+  /** How the memory was given back; for the last, once told that it is quiet. */
   const core::Status& outcome() const { return outcome_; }
 
  private:

@@ -140,21 +140,29 @@ TEST(of_many_threads_that_want_a_ticket_one_gets_it) {
     REQUIRE(token.ok());
     std::atomic<int> adopted{0};
     std::atomic<int> quiet{0};
+    std::atomic<int> last{0};
+    const auto leave = [&quiet, &last](rma::SharedRegion& left) {
+      if (!left.leave([&quiet] { quiet.fetch_add(1); })) return;
+      last.fetch_add(1);
+      CHECK(left.outcome().ok());  // the last one's alone to read
+    };
     std::vector<std::thread> wanting;
     for (int t = 0; t < kThreads; ++t) {
       wanting.emplace_back([&] {
         auto got = table.adopt(*token, abi::TicketKind::Region, take_any);
         if (!got.ok()) return;
         adopted.fetch_add(1);
-        got->region->leave([&quiet] { quiet.fetch_add(1); });
+        leave(*got->region);
       });
     }
-    region->leave([&quiet] { quiet.fetch_add(1); });
+    leave(*region);
     for (std::thread& thread : wanting) thread.join();
     CHECK(adopted.load() <= 1);
     CHECK(i % 4 == 0 || adopted.load() == 1);
     CHECK_EQ(quiet.load(), 1 + adopted.load());
-    // Whoever was last, revoked.
+    // Whoever was last, revoked, and alone was told so, unless it was a ticket that had lapsed.
+    CHECK(last.load() <= 1);
+    CHECK(i % 4 == 0 || last.load() == 1);
     CHECK(wait_until([&] { return region->region()->revoked(); }));
     CHECK(!region->join());
   }
