@@ -141,7 +141,7 @@ void TicketTable::drop(const Peer& peer) {
     const std::lock_guard lock(mutex_);
     for (auto entry = entries_.begin(); entry != entries_.end();) {
       const auto next = std::next(entry);
-      if (entry->second.ticket.peer.get() == &peer) dropped.push_back(remove(entry, End::Expired));
+      if (entry->second.ticket.peer.get() == &peer) dropped.push_back(remove(entry, End::Dropped));
       entry = next;
     }
   }
@@ -172,6 +172,9 @@ Status TicketTable::refusal(std::string_view token) const {
   const auto known = ends_.find(std::string(token));
   if (known != ends_.end() && known->second == End::Used) {
     return refused("the ticket was used before, and is good once: issue one for each adopter");
+  }
+  if (known != ends_.end() && known->second == End::Dropped) {
+    return refused("its peer was closed before the ticket was adopted: keep it open until then");
   }
   if (known != ends_.end()) {
     return refused("the ticket has expired: adopt it sooner, or issue it with a longer timeoutMs");

@@ -71,7 +71,7 @@ class TicketTable {
     Ticket ticket;
     std::uint64_t deadline_ns = 0;
   };
-  enum class End : std::uint8_t { Used, Expired };
+  enum class End : std::uint8_t { Used, Expired, Dropped };
   using Entries = std::map<std::string, Entry, std::less<>>;
 
   Status start_thread();

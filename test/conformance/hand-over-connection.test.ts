@@ -317,6 +317,7 @@ conform('a connection that is handed over', ({ it }) => {
     await pair.initiatorPeer.close();
     await withDeadline(pair.target.whenClosed(), 'the other side learns of it');
     assert.throws(() => Connection.adopt(ticket), withCode('HAND_OVER'));
+    assert.throws(() => Connection.adopt(ticket), /its peer was closed.*keep it open/);
   });
 
   it('keeps its configuration and what was vouched for', async (world) => {
