@@ -3,6 +3,7 @@
 // The table of tickets and what they carry: each ticket ends exactly once, adopted or lapsed, also
 // when several threads want it; what nobody adopted ends; shares end with the last of them; and a
 // connection that is handed over, or in the way of memory that goes, is let go of.
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -197,6 +198,26 @@ TEST(a_connection_that_is_given_back_is_in_no_set_of_its_driver_and_goes_on) {
     CHECK_EQ(done[0].status, 0);
     CHECK_EQ(done[0].id, round);
   }
+  ::close(set);
+  peer->close();
+}
+
+TEST(a_connection_that_goes_to_and_fro_is_lent_once) {
+  constexpr int kRounds = 100'000;
+  constexpr std::size_t kGrowthMax = 256 * 1024;  // an entry for each round were 1.6 MB
+  const auto peer = open_peer();
+  Pair pair = connect(peer, peer);
+  const int set = ::epoll_create1(EPOLL_CLOEXEC);
+  const auto heap_bytes = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;  // large blocks are mappings of their own
+  };
+  const std::size_t before = heap_bytes();
+  for (int round = 0; round < kRounds; ++round) {
+    pair.client->queue_pair().take_over(set);
+    pair.client->queue_pair().give_back();
+  }
+  CHECK(heap_bytes() < before + kGrowthMax);
   ::close(set);
   peer->close();
 }

@@ -226,6 +226,7 @@ class QueuePair final : public provider::QueuePair,
   std::atomic<bool> wants_write_{false};
   std::atomic<bool> stalled_{false};
   std::uint32_t applied_interest_ = 0;
+  bool lent_ = false;  // on the progress thread's list
   provider::Address local_;
   provider::Address remote_;
 

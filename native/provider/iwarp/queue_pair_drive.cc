@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/fault_points.h"
@@ -273,7 +274,8 @@ void QueuePair::take_over(int epoll_fd) {
   }
   if (before == kProgress) {
     context_->progress->suspend(socket_.fd());
-    context_->progress->lend(weak_from_this());
+    // Given back a moment ago it is on the list still.
+    if (!std::exchange(lent_, true)) context_->progress->lend(weak_from_this());
   } else if (before >= 0) {
     static_cast<void>(::epoll_ctl(before, EPOLL_CTL_DEL, socket_.fd(), nullptr));
   }
@@ -287,7 +289,8 @@ bool QueuePair::take_back(std::uint64_t now_ns) {
   const std::uint64_t last = last_drive_ns_.load(std::memory_order_relaxed);
   if (now_ns < last + abi::kTakeBackMs * kUnit) return false;
   const std::lock_guard lock(driver_mutex_);
-  return return_to_progress();
+  lent_ = !return_to_progress();
+  return !lent_;
 }
 
 void QueuePair::give_back() {
