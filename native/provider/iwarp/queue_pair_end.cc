@@ -328,6 +328,8 @@ void QueuePair::end_untaken() {
 void QueuePair::arm_timer(ProgressThread::TimerId* timer, std::uint64_t delay_ms,
                           void (QueuePair::*fire)()) {
   const std::lock_guard lock(timer_mutex_);
+  // The end cancels them all, under this lock: none may come behind it and keep our memory.
+  if (ending_.load()) return;
   context_->progress->cancel_timer(*timer);
   *timer = context_->progress->add_timer(core::now_ns() + delay_ms * kUnit,
                                          [weak = weak_from_this(), fire] {
