@@ -156,7 +156,7 @@ async function learn(sweep: Sweep, programs: readonly Program[]): Promise<Known[
 
 function chosenTrials(options: Options, point: string, known: Known[], random: SeededRandom) {
   const { side, nth, errno, program } = options;
-  const trials = trialsOf(point, known, random);
+  const trials = trialsOf(point, known, options.all, random);
   const chosen = trials.filter(
     ({ known: { program: tried }, fault }) =>
       (program === undefined || tried.name === program) &&
