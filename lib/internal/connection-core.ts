@@ -15,14 +15,10 @@ import type {
   WaitOptions,
 } from '../types.js';
 import type { ConnectionConfig } from '../connection-config.js';
-import {
-  connectionStates,
-  operationNumber,
-  statusNumber,
-  ticketKindNumber,
-} from './abi.generated.js';
+import { connectionStates, statusNumber, ticketKindNumber } from './abi.generated.js';
 import { placeName } from './address.js';
 import { eventOf, UnreadEvents, type EventContext } from './connection-events.js';
+import { ConnectionLines } from './connection-lines.js';
 import { encodeNote, type ConnectionNote, type QueueNote } from './connection-note.js';
 import { timeoutError } from './deadline.js';
 import {
@@ -40,7 +36,7 @@ import { KeepAlive } from './keep-alive.js';
 import { native, type Handle, type NativeEvent, type NativeResult } from './native.js';
 import { operationWords } from './operations.js';
 import type { PeerCore } from './peer-core.js';
-import { Line, refuseHopeless, type LinePort, type Pump } from './promise-tier.js';
+import { refuseHopeless, type Line, type LinePort } from './promise-tier.js';
 import { handedOverError, QueueCore } from './queue-core.js';
 import { Resource } from './resource.js';
 import { SourceCore } from './source.js';
@@ -97,9 +93,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   #rawEnd: NativeEvent | null = null;
   #isHandedOver = false;
   #reason: Error | undefined;
-  #sends: Line | null = null;
-  #receives: Line | null = null;
-  readonly #pumps: Pump[] = [];
+  readonly #lines: ConnectionLines;
 
   /**
    * `goal`: where an outgoing one leads; the addon knows the other side once it has answered.
@@ -144,6 +138,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       note !== null && this.#isInUse(own, () => native.receiveQueueFree(handle) < receiveQueueSize);
     this.queue = shared ?? make(main, note?.queue, sends || (!hasOwn && receives));
     this.receiveQueue = hasOwn ? make(own, note?.receiveQueue, receives) : this.queue;
+    this.#lines = new ConnectionLines(this, this);
     this.events = this.#source('connection events', () => this.#unread.take());
     this.#established = this.#source('connection', () =>
       this.#wasEstablished || this.#endEvent !== null ? true : null,
@@ -257,7 +252,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       why = 'its completion queue is one of peer.createCompletionQueue(); use one of its own';
     } else if (this.state === 'closing' || (this.#phase === 'ended' && this.state === 'open')) {
       why = 'it is being closed; await close() or whenClosed() first';
-    } else if (this.#sends?.waiting || queues.some((queue) => queue.isAwaited)) {
+    } else if (this.#lines.waitingSends > 0 || queues.some((queue) => queue.isAwaited)) {
       why = 'operations or completions are awaited; await them first';
     } else if ([this.events, this.#established, this.#ended].some((each) => each.isAwaited)) {
       why = 'its events, whenEstablished() or whenClosed() are awaited; end these waits first';
@@ -310,26 +305,14 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       if (event !== null) this.#unread.keep(raw, event);
     }
     if (note.phase === 'active') this.begin();
-    this.#restoreTier(this.queue, note.queue);
-    if (note.receiveQueue !== null) this.#restoreTier(this.receiveQueue, note.receiveQueue);
+    this.#lines.restore(this.queue, note.queue);
+    if (note.receiveQueue !== null) this.#lines.restore(this.receiveQueue, note.receiveQueue);
     if (note.phase !== 'ended') return;
     this.#phase = 'ended';
     this.#rawEnd = note.end;
     this.#endEvent = note.end === null ? null : eventOf(note.end, this.#eventContext);
     for (const queue of this.#queues()) queue.adoptEnded();
     this.markClosed();
-  }
-
-  /** What nobody awaits any more is in flight: the queue stays the promise tier's. */
-  #restoreTier(queue: QueueCore, { slots }: QueueNote): void {
-    if (slots.length === 0) return;
-    const pump = queue.claimForPromises();
-    if (!this.#pumps.includes(pump)) this.#pumps.push(pump);
-    pump.restore(slots, (operation) =>
-      operation === operationNumber.receive
-        ? (this.#receives ??= this.#line(this.receiveQueue, this.sizes.receiveQueueSize))
-        : (this.#sends ??= this.#line(this.queue, this.sizes.sendQueueSize)),
-    );
   }
 
   // Verbs tier.
@@ -384,25 +367,21 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
    * that is refused before it is posted.
    */
   sendLine(operation: number, records: number, wait: WaitOptions | undefined): Line {
-    if (this.#sends !== null && this.state === 'open') return this.#sends;
+    const made = this.#lines.madeSends;
+    if (made !== null && this.state === 'open') return made;
     const word = operationWords[operation];
     const context = { ...this.failureContext, operation: word };
     if (this.state !== 'open') throw this.#closedError(word ?? 'the operation', context);
-    const size = this.sizes.sendQueueSize;
-    refuseHopeless(operation, records, size, wait, context);
+    refuseHopeless(operation, records, this.sizes.sendQueueSize, wait, context);
     if (this.connectionState !== 'established') {
       throw this.postFailure(statusNumber.state, context);
     }
-    this.#sends = this.#line(this.queue, size);
-    return this.#sends;
+    return this.#lines.sends;
   }
 
   receiveLine(): Line {
-    if (this.#receives === null || this.state !== 'open') {
-      this.requireActive('receive');
-      this.#receives ??= this.#line(this.receiveQueue, this.sizes.receiveQueueSize);
-    }
-    return this.#receives;
+    if (this.#lines.madeReceives === null || this.state !== 'open') this.requireActive('receive');
+    return this.#lines.receives;
   }
 
   requireActive(what: string): void {
@@ -444,25 +423,11 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     if (!this.#wasEstablished) {
       native.connectionDestroy(this.handle);
     } else {
-      await this.#untilPosted(timeoutMs);
+      await this.#lines.untilPosted(timeoutMs);
       const left = Math.max(0, Math.ceil(timeoutMs - (performance.now() - start)));
       if (this.#endEvent === null) native.connectionDisconnect(this.handle, left);
     }
     await this.#untilEnded();
-  }
-
-  /**
-   * Operations that wait for room were accepted: they are posted before the end, if there is time.
-   */
-  async #untilPosted(timeoutMs: number): Promise<void> {
-    const posted = this.#sends?.whenPosted();
-    if (posted === undefined || this.#sends?.waiting === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    await Promise.race([posted, late]);
-    clearTimeout(timer);
   }
 
   async #untilEnded(): Promise<void> {
@@ -489,12 +454,6 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   #queues(): QueueCore[] {
     return this.queue === this.receiveQueue ? [this.queue] : [this.queue, this.receiveQueue];
-  }
-
-  #line(queue: QueueCore, size: number): Line {
-    const pump = queue.claimForPromises();
-    if (!this.#pumps.includes(pump)) this.#pumps.push(pump);
-    return new Line(this, pump, size, this.keepAlive);
   }
 
   #take(raw: NativeEvent): void {
@@ -537,18 +496,14 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       'the connection ended before the operation was posted',
       { ...this.failureContext, cause: this.#endEvent?.error ?? this.#reason },
     );
-    for (const line of [this.#sends, this.#receives]) line?.failWaiting(flushed);
-    if (this.#pumps.some((pump) => pump.busy)) {
+    this.#lines.failWaiting(flushed);
+    if (this.#lines.isBusy) {
       later(() => {
         this.#finish();
       });
       return;
     }
-    for (const pump of this.#pumps) {
-      for (const line of [this.#sends, this.#receives]) {
-        if (line !== null) pump.failOperationsOf(line, this.#unanswered());
-      }
-    }
+    this.#lines.failPosted(() => this.#unanswered());
     this.markClosed();
     this.#established.ready();
     this.#ended.ready();
