@@ -9,10 +9,10 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { Child, fromHex } from '../support/child.js';
 import {
-  describeFootprint,
+  describeFootprints,
   type Footprint,
-  growth,
   settledFootprint,
+  steadyGrowth,
 } from '../support/footprint.js';
 import { chosenSeed, SeededRandom } from '../support/random.js';
 import {
@@ -27,8 +27,11 @@ import {
 const program = new URL('./programs/endurance.js', import.meta.url);
 const isSanitized = process.env['RPMA_SANITIZED'] === '1';
 const share = isSanitized ? 0.02 : Number(process.env['RPMA_ENDURANCE'] ?? 1);
-const timeout = 100_000 * Math.max(1, share);
-const allowedKiB = isSanitized ? 256 << 10 : 8 << 10;
+const timeout = 110_000 * Math.max(1, share);
+/** After one that warms up. */
+const rounds = 5;
+/** A round. */
+const allowedKiB = isSanitized ? 64 << 10 : 2 << 10;
 
 interface Ground {
   readonly client: Client;
@@ -58,20 +61,21 @@ async function endure(
   count: number,
   work: (count: number) => Promise<void>,
 ): Promise<void> {
-  const warm = Math.ceil(count * share * 0.3);
-  const rest = Math.ceil(count * share * 0.7);
-  await work(warm);
-  const before = await both(on);
+  const perRound = Math.ceil((count * share) / (rounds + 1));
+  await work(perRound);
+  const looks = [await both(on)];
   const started = performance.now();
-  await work(rest);
+  for (let round = 0; round < rounds; round++) {
+    await work(perRound);
+    looks.push(await both(on));
+  }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const later = await both(on);
+  const figures = `${perRound} and then ${rounds} times as many in ${seconds} s`;
   for (const [n, side] of (['initiator', 'target'] as const).entries()) {
-    const [first, second] = [before[n], later[n]];
-    assert.ok(first !== undefined && second !== undefined);
-    const held = `${describeFootprint(first)}; later ${describeFootprint(second)}`;
-    console.log(`${test.name}, ${side}: ${warm} and then ${rest} in ${seconds} s: ${held}`);
-    assert.deepEqual(growth(first, second, allowedKiB), [], side);
+    const own = looks.map((pair) => pair[n]).filter((look) => look !== undefined);
+    assert.equal(own.length, rounds + 1);
+    console.log(`${test.name}, ${side}: ${figures}: ${describeFootprints(own)}`);
+    assert.deepEqual(steadyGrowth(own, allowedKiB), [], side);
   }
 }
 

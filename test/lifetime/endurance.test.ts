@@ -10,10 +10,10 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { Peer } from 'rpma';
 import {
-  describeFootprint,
+  describeFootprints,
   type Footprint,
-  growth,
   settledFootprint,
+  steadyGrowth,
 } from '../support/footprint.js';
 import { chosenSeed, SeededRandom } from '../support/random.js';
 import { localUsage, remoteUsage } from '../support/world.js';
@@ -30,8 +30,11 @@ import {
 const isSanitized = process.env['RPMA_SANITIZED'] === '1';
 /** RPMA_ENDURANCE does so many times more. Sanitizers are slow, and keep freed memory a while. */
 const share = isSanitized ? 0.02 : Number(process.env['RPMA_ENDURANCE'] ?? 1);
-const timeout = 100_000 * Math.max(1, share);
-const allowedKiB = isSanitized ? 256 << 10 : 8 << 10;
+const timeout = 110_000 * Math.max(1, share);
+/** After one that warms up. */
+const rounds = 5;
+/** A round. */
+const allowedKiB = isSanitized ? 64 << 10 : 2 << 10;
 
 interface Ground {
   readonly client: Client;
@@ -58,26 +61,40 @@ async function ground(test: TestContext, seed: number): Promise<Ground> {
   return { client, random, settled };
 }
 
-/** Work of which the first part warms up; fails when the rest leaves something behind. */
+/** Work of which the first part warms up; fails when the rounds after it leave something behind. */
 async function endure(
   test: TestContext,
   { settled }: Ground,
   count: number,
   work: (count: number) => Promise<void>,
 ): Promise<void> {
-  const warm = Math.ceil(count * share * 0.3);
-  const rest = Math.ceil(count * share * 0.7);
-  await work(warm);
-  const before = await settled();
+  const perRound = Math.ceil((count * share) / (rounds + 1));
+  await work(perRound);
+  const looks = [await settled()];
   const started = performance.now();
-  await work(rest);
+  for (let round = 0; round < rounds; round++) {
+    await work(perRound);
+    looks.push(await settled());
+  }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const later = await settled();
-  const figures = `${warm} and then ${rest} in ${seconds} s`;
-  const held = `${describeFootprint(before)}; later ${describeFootprint(later)}`;
-  test.diagnostic(`${figures}: ${held}`);
-  console.log(`${test.name}: ${figures}: ${held}`);
-  assert.deepEqual(growth(before, later, allowedKiB), []);
+  const figures = `${perRound} and then ${rounds} times as many in ${seconds} s`;
+  console.log(`${test.name}: ${figures}: ${describeFootprints(looks)}`);
+  assert.deepEqual(steadyGrowth(looks, allowedKiB), []);
+}
+
+/** What is found of rounds of a hundred connections that leave something behind. */
+async function leaks(
+  test: TestContext,
+  leak: (client: Client) => Promise<void>,
+): Promise<string[]> {
+  const { client, random, settled } = await ground(test, 703);
+  const looks: Footprint[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    await cycle(client, 100, random);
+    await leak(client);
+    looks.push(await settled());
+  }
+  return steadyGrowth(looks, allowedKiB);
 }
 
 describe('endurance in one process', () => {
@@ -93,18 +110,24 @@ describe('endurance in one process', () => {
   });
 
   it('control: a region a hundred connections that is left open is found', async (test) => {
-    const on = await ground(test, 703);
-    const leak = async (count: number): Promise<void> => {
-      await cycle(on.client, count, on.random);
-      await on.client.peer.allocate(64, { usage: localUsage });
-    };
-    await leak(100);
-    const before = await on.settled();
-    await leak(100);
-    const found = growth(before, await on.settled(), allowedKiB);
+    const found = await leaks(test, (client) =>
+      client.peer.allocate(64, { usage: localUsage }).then(() => undefined),
+    );
     assert.ok(
       found.some((each) => each.startsWith('regions: ')),
       found.join('; '),
+    );
+  });
+
+  it('control: memory that each round leaves behind is found', async (test) => {
+    const kept: Buffer[] = [];
+    const found = await leaks(test, () => {
+      kept.push(Buffer.alloc(2 * allowedKiB * 1024, 1));
+      return Promise.resolve();
+    });
+    assert.ok(
+      found.some((each) => each.startsWith('KiB resident: ')),
+      `${found.join('; ')} (${kept.length} kept)`,
     );
   });
 });
