@@ -11,6 +11,9 @@ process.on('uncaughtException', (error: unknown) => {
   process.exitCode = 1;
 });
 
+// Nobody reads what is said: that this fails is not to be said again.
+process.stderr.on('error', () => process.exit(1));
+
 /** What to say of an error: one line, or the error itself where its stack is needed. */
 export function describeFailure(error: unknown): unknown {
   const cause = firstOf(error);

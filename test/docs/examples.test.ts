@@ -4,12 +4,23 @@
 // page says. The server gets port 0; the client the port that the server's first line names.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { withDeadline } from '../support/deadline.js';
 import { diskFolder, folderOn, removeFolder, tmpfsMount } from '../support/folders.js';
 import { examplePages, portOf, type Run, runsOf, startProgram } from './example-runs.js';
 import { assertOutput, assertSuccess, compiledRoot, Program } from './support.js';
+
+/** One at which nothing listens. */
+async function unusedPort(): Promise<string> {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const address = holder.address();
+  await new Promise((resolve) => holder.close(resolve));
+  return typeof address === 'object' ? String(address?.port) : '';
+}
 
 async function runPair(run: Run, folder: string): Promise<void> {
   const server = startProgram(run.server, '0', folder);
@@ -94,11 +105,7 @@ describe('an example that fails says why in one line, with status 1', () => {
   }
 
   test('nobody listens', async () => {
-    const holder = createServer();
-    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
-    const address = holder.address();
-    const port = typeof address === 'object' ? String(address?.port) : '';
-    await new Promise((resolve) => holder.close(resolve));
+    const port = await unusedPort();
     const line = await failure('02-read-to-volatile', 'client', ['127.0.0.1', port]);
     assert.match(line, new RegExp(`^failed: .*nothing listens at 127\\.0\\.0\\.1:${port}: start`));
   });
@@ -126,4 +133,31 @@ describe('an example that fails says why in one line, with status 1', () => {
       /^failed: ERR_RPMA_INVALID_ARG_VALUE: RPMA_PROVIDER must be .*'iwarp'.*, but is 'foo'$/,
     );
   });
+});
+
+test('an example whose output nobody reads any more ends', async () => {
+  const folder = await diskFolder();
+  const [example, address, rest] = ['07-atomic-write', '127.0.0.1', ['server.pmem']];
+  const server = startProgram(
+    { example, program: 'server', address, port: '0', rest },
+    '0',
+    folder,
+  );
+  const file = join(compiledRoot, 'examples', example, 'client.js');
+  const words = Array.from({ length: 50 }, (_, n) => `${n}`);
+  const client = spawn(process.execPath, [file, address, await portOf(server), ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  try {
+    const end = new Promise((resolve) => client.once('exit', resolve));
+    client.stdout.once('data', () => {
+      client.stdout.destroy();
+      client.stderr.destroy();
+    });
+    assert.equal(await withDeadline(end, 'the end of the client', 20_000), 1);
+  } finally {
+    client.kill('SIGKILL');
+    server.kill();
+    await removeFolder(folder);
+  }
 });
