@@ -21,6 +21,7 @@ import {
   untaggedFrame,
 } from '../support/iwarp.js';
 import { OracleFile } from '../support/native.js';
+import { plainResponder } from '../support/plain-peer.js';
 import {
   type Descriptor,
   descriptorBytes,
@@ -28,7 +29,7 @@ import {
   ScriptedListener,
   ScriptedPeer,
 } from '../support/scripted-peer.js';
-import { localUsage, remoteUsage, takeAll, takeOk, type World } from '../support/world.js';
+import { remoteUsage, takeAll, takeOk, type World } from '../support/world.js';
 
 /** Memory that exists only in the script. */
 const imagined: Descriptor = {
@@ -38,21 +39,6 @@ const imagined: Descriptor = {
   usage: 0x39,
 };
 const remote = RemoteRegion.fromDescriptor(descriptorBytes(imagined));
-
-/** The library connects to a scripted responder that gives a plain Reply. */
-async function asInitiator(world: World, reply: SetupFrame = plainSetup('reply')) {
-  const listener = await ScriptedListener.open(world.test);
-  const peer = await world.peer();
-  const outgoing = await peer.createConnectionRequest('127.0.0.1', listener.port);
-  const connection = outgoing.connect({ privateData: Uint8Array.of(1, 2) });
-  const script = await listener.accept(world.test);
-  const request = await script.setup();
-  script.crc = (reply.flags & setupFlags.crc) !== 0;
-  script.write(encodeSetup(reply));
-  await withDeadline(connection.whenEstablished(), 'established');
-  const local = await peer.allocate(8192, { usage: localUsage });
-  return { script, connection, request, local, peer };
-}
 
 /** A scripted initiator connects to the library. */
 async function asTarget(world: World, request: SetupFrame = plainSetup('request'), direct = false) {
@@ -74,7 +60,7 @@ conform('plain peer as responder', ({ provider, it }) => {
 
   it('is offered the extension and may pass it over', async (world) => {
     const data = Uint8Array.of(9, 9, 9);
-    const { connection, request } = await asInitiator(world, plainSetup('reply', data));
+    const { connection, request } = await plainResponder(world, plainSetup('reply', data));
     assert.equal(request.kind, 'request');
     assert.equal(request.revision, 2);
     assert.equal(request.flags & setupFlags.markers, 0);
@@ -91,7 +77,7 @@ conform('plain peer as responder', ({ provider, it }) => {
     const data = new Uint8Array(20).fill(3);
     for (const word of [offerWord, { ...plainWord, outboundBits: 0x8000 }]) {
       const reply = { ...plainSetup('reply', data), word };
-      const { connection, script } = await asInitiator(world, reply);
+      const { connection, script } = await plainResponder(world, reply);
       assert.equal(connection.capabilities.nativeFlush, false);
       assert.deepEqual(connection.privateData, data);
       script.socket.destroy();
@@ -99,7 +85,7 @@ conform('plain peer as responder', ({ provider, it }) => {
   });
 
   it('flush is a Read of the first 8 bytes of the range, or fewer', async (world) => {
-    const { connection, script } = await asInitiator(world);
+    const { connection, script } = await plainResponder(world);
     for (const [remoteOffset, length] of [
       [0, 4096],
       [16, 8],
@@ -122,7 +108,7 @@ conform('plain peer as responder', ({ provider, it }) => {
   });
 
   it('a flush follows the writes before it', async (world) => {
-    const { connection, script, local } = await asInitiator(world);
+    const { connection, script, local } = await plainResponder(world);
     local.bytes.set([1, 2, 3, 4]);
     connection.postWrite({ local, remote, length: 4, completion: 'on-error' });
     connection.postFlush({ remote, length: 4, type: 'visibility' });
@@ -137,7 +123,7 @@ conform('plain peer as responder', ({ provider, it }) => {
   });
 
   it('persistent flush is refused until vouched for, then it is vouched', async (world) => {
-    const { connection, script } = await asInitiator(world);
+    const { connection, script } = await plainResponder(world);
     const flush = { remote, length: 64, type: 'persistent' as const };
     assert.equal(connection.canFlush(remote, 'persistent'), false);
     assert.throws(() => connection.postFlush(flush), withCode('NOT_PERSISTENT'));
@@ -154,7 +140,7 @@ conform('plain peer as responder', ({ provider, it }) => {
   });
 
   it('an atomic write is an 8-byte Write after all earlier Reads completed', async (world) => {
-    const { connection, script, local } = await asInitiator(world);
+    const { connection, script, local } = await plainResponder(world);
     connection.postRead({ local, remote, length: 16, id: 1 });
     connection.postFlush({ remote, length: 8, type: 'visibility', id: 2 });
     connection.postAtomicWrite({ remote, remoteOffset: 8, value: 0x0102n, id: 3 });
@@ -186,7 +172,7 @@ conform('plain peer as responder', ({ provider, it }) => {
 
   it('that asks for CRC gets it, and ours is checked too', async (world) => {
     const reply = { ...plainSetup('reply'), flags: setupFlags.enhanced | setupFlags.crc };
-    const { connection, script, local } = await asInitiator(world, reply);
+    const { connection, script, local } = await plainResponder(world, reply);
     local.bytes.fill(4, 0, 3);
     connection.postWrite({ local, remote, length: 3, completion: 'on-error' });
     connection.postRead({ local, remote, length: 8 });
@@ -218,7 +204,7 @@ conform('plain peer as responder', ({ provider, it }) => {
   });
 
   it('sends and receives pass in both directions', async (world) => {
-    const { connection, script, local } = await asInitiator(world);
+    const { connection, script, local } = await plainResponder(world);
     connection.postReceive({ local, length: 64, id: 1 });
     local.bytes.set([8, 9], 100);
     connection.postSend({ local, localOffset: 100, length: 2, id: 2 });
