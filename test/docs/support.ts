@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../support/deadline.js';
@@ -61,8 +61,13 @@ export function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
-/** A file of a package's own, so that `import 'rpma'` in the folder finds the compiled sources. */
+/**
+ * Makes the folder a package of its own, where `import 'rpma'` finds the compiled sources. Below the
+ * package it would be a part of it, and the name would lead to dist/, if there is one, as old as it
+ * may be.
+ */
 export function linkPackage(folder: string): void {
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
   mkdirSync(join(folder, 'node_modules'), { recursive: true });
   symlinkSync(compiledRoot, join(folder, 'node_modules', 'rpma'), 'dir');
 }
