@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What the pages say of the package: links lead somewhere, the reference names every export and
-// every export only, the guide for librpma's users names each of its functions once.
+// every export only.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -12,9 +12,6 @@ import * as diagnostics from 'rpma/diagnostics';
 import * as rpma from 'rpma';
 import { packageRoot } from '../support/folders.js';
 import { readPage, userPages } from './support.js';
-
-/** Functions of librpma's version script. */
-const librpmaFunctions = 84;
 
 /** The names of headings as GitHub makes anchors of them. */
 function anchorsOf(markdown: string): Set<string> {
@@ -67,12 +64,5 @@ describe('the pages', () => {
     assert.deepEqual(named.sort(), Object.keys(diagnostics.channels).sort());
     const types = readPage('lib/diagnostics.ts').matchAll(/^export (?:type|interface) (\w+)/gm);
     for (const [, name = ''] of types) assert.ok(section.includes(`\`${name}\``), name);
-  });
-
-  test('the guide for users of librpma names each of its functions once', () => {
-    const page = readPage('docs/guides/migrating-from-librpma.md');
-    const names = [...page.matchAll(/`(rpma_[a-z0-9_]+)`/g)].map(([, name = '']) => name);
-    assert.equal(new Set(names).size, names.length, 'a function is named twice');
-    assert.equal(names.length, librpmaFunctions);
   });
 });

@@ -78,3 +78,47 @@ export const publicFiles: readonly string[] = readdirSync(path.join(root, 'lib')
 export const publicDocs: readonly Doc[] = publicFiles
   .flatMap(docsOf)
   .filter(({ summary }) => !summary.endsWith('Library use.'));
+
+/** A name and the names of its members, as a program writes them: 'Peer', 'Peer.open'. */
+function withMembers(name: string, members: readonly ts.Node[], source: ts.SourceFile): string[] {
+  const names = members.flatMap((member) => {
+    const own = (member as { readonly name?: ts.PropertyName }).name;
+    return own === undefined || ts.isPrivateIdentifier(own) ? [] : [own.getText(source)];
+  });
+  return [name, ...names.map((member) => `${name}.${member}`)];
+}
+
+/** What a statement declares for everybody: classes, interfaces, functions, types and tables. */
+function declaredNames(node: ts.Statement, source: ts.SourceFile): string[] {
+  if (ts.isVariableStatement(node)) {
+    return node.declarationList.declarations.flatMap((each) => {
+      if (!isExported(each)) return [];
+      const name = each.name.getText(source);
+      const isTable = each.type !== undefined && ts.isTypeLiteralNode(each.type);
+      return isTable ? withMembers(name, each.type.members, source) : [name];
+    });
+  }
+  if (ts.isClassDeclaration(node) && isExported(node)) {
+    const members = node.members.filter((member) => !isHidden(member));
+    return withMembers(node.name?.text ?? '', members, source);
+  }
+  if (ts.isInterfaceDeclaration(node) && isExported(node)) {
+    return withMembers(node.name.text, [...node.members], source);
+  }
+  const isNamed = ts.isFunctionDeclaration(node) || ts.isTypeAliasDeclaration(node);
+  return isNamed && isExported(node) ? [node.name?.text ?? ''] : [];
+}
+
+/**
+ * Every public name with its members. What a connection inherits is, to the program, the
+ * connection's.
+ */
+export const publicNames: ReadonlySet<string> = new Set(
+  publicFiles.flatMap((file) => {
+    const text = readFileSync(path.join(root, 'lib', file), 'utf8');
+    const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+    return source.statements
+      .flatMap((node) => declaredNames(node, source))
+      .map((name) => name.replace(/^Connection(Verbs|Promises)\./, 'Connection.'));
+  }),
+);

@@ -85,7 +85,7 @@ test('every function of librpma that has a counterpart is named there', () => {
   const see = docs.flatMap(({ tags }) => tags.filter(({ name }) => name === 'see'));
   expectNone(see.filter(({ text }) => !text.startsWith('librpma: ')).map(({ text }) => text));
   const named = new Set(see.flatMap(({ text }) => text.match(/rpma_\w+/g) ?? []));
-  const guide = path.join(root, 'docs', 'guides', 'migrating-from-librpma.md');
+  const guide = path.join(root, 'docs', 'guides', 'from-librpma.md');
   const rows = readFileSync(guide, 'utf8').match(/^\| `rpma_.*$/gm) ?? [];
   assert.ok(rows.length > 40, `only ${rows.length} rows`);
   const offered = rows.filter((row) => !/\| later\b/.test(row));
