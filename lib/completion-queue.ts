@@ -2,17 +2,23 @@
 //
 // Where completions come out: the verbs tier's side of it. JS thread only.
 
-import { argumentError } from './errors.js';
+import { CompletionBatch } from './completion.js';
+import { argumentError, RpmaError } from './errors.js';
 import { limits } from './internal/abi.generated.js';
-import { access, constructorKey, requireConstructorKey } from './internal/access.js';
-import type { CompletionBatch } from './completion.js';
+import {
+  access,
+  constructorKey,
+  requireConstructorKey,
+  type BatchCore,
+} from './internal/access.js';
 import { native } from './internal/native.js';
 import type { QueueCore } from './internal/queue-core.js';
 import { watchForLeak } from './internal/resource.js';
-import { asError, requireInteger, wrongType } from './internal/validate.js';
+import { asError, checkWaitOptions, requireInteger, wrongType } from './internal/validate.js';
 import type { Completion, Source, WaitOptions } from './types.js';
 
 const pollDefault = 16;
+const batchCapacity = 64;
 
 let construct: (core: QueueCore) => CompletionQueue;
 
@@ -198,6 +204,40 @@ export class CompletionQueue implements Source<Completion> {
     return this.#core.source.iterate();
   }
 
+  /**
+   * Yields the same {@link CompletionBatch} again and again, refilled: one wake-up, many
+   * completions, and nothing is allocated for them. What it holds is valid until the next turn. The
+   * rules are those of the plain iteration: one consumer, `break` lets go and leaves what is
+   * unread, the end comes when the queue has ended.
+   *
+   * @param options - capacity: most completions of a turn, 1 to 65536, default 64, at most 256 come
+   *   at once; signal: ends the iteration, whose next turn rejects
+   * @returns an iterator; next() is to be awaited before it is called again
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options, capacity or signal has the wrong type
+   * @throws ERR_RPMA_OUT_OF_RANGE capacity is not a whole number from 1 to 65536
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_ABORTED the signal ended the iteration
+   * @throws ERR_RPMA_BUSY another consumer waits on it, or the turn before was not awaited
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
+   */
+  batches(
+    options: {
+      readonly capacity?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
+  ): AsyncIterableIterator<CompletionBatch> {
+    checkWaitOptions(options);
+    const batch = new CompletionBatch(options.capacity ?? batchCapacity);
+    this.#core.claimForVerbs();
+    const target = access.batch(batch) as BatchCore;
+    const fill = (): CompletionBatch | null => {
+      target.length = this.#core.pollInto(target.records);
+      return target.length > 0 ? batch : null;
+    };
+    return oneAtATime(this.#core.source.iterate(fill, options.signal));
+  }
+
   readonly #some = (): true | null => (this.#core.hasSome() ? true : null);
 
   #claimed<T>(wait: () => Promise<T>): Promise<T> {
@@ -208,6 +248,34 @@ export class CompletionQueue implements Source<Completion> {
     }
     return wait();
   }
+}
+
+/** A second next() would refill the batch under the eyes of whoever was given it by the first. */
+function oneAtATime<T>(iterator: AsyncIterableIterator<T>): AsyncIterableIterator<T> {
+  let isPending = false;
+  const settled = (): void => {
+    isPending = false;
+  };
+  const guarded: AsyncIterableIterator<T> = {
+    next: () => {
+      if (isPending) {
+        return Promise.reject(
+          new RpmaError(
+            'ERR_RPMA_BUSY',
+            'the batch is still being given to another next(): await that one first',
+          ),
+        );
+      }
+      isPending = true;
+      const result = iterator.next();
+      // Registered before the consumer's own reaction, so it is over when that one runs.
+      result.then(settled, settled);
+      return result;
+    },
+    return: () => iterator.return?.() ?? Promise.resolve({ done: true, value: undefined }),
+    [Symbol.asyncIterator]: () => guarded,
+  };
+  return guarded;
 }
 
 /** Wraps a core. Library use. */

@@ -5,7 +5,7 @@
 // the peer's threads move the bytes.
 
 import { operationNumber } from './internal/abi.generated.js';
-import { requireConstructorKey } from './internal/access.js';
+import { access, requireConstructorKey } from './internal/access.js';
 import type { ConnectionCore } from './internal/connection-core.js';
 import {
   completionFlag,
@@ -15,6 +15,8 @@ import {
   encodeSend,
   encodeTransfer,
 } from './internal/operations.js';
+import { requireInteger, wrongType } from './internal/validate.js';
+import type { OperationBatch } from './operation-batch.js';
 import type {
   AtomicWriteOperation,
   FlushOperation,
@@ -200,5 +202,33 @@ export abstract class ConnectionVerbs {
     core.requireReceivable('receive');
     encodeReceive(core.submissions, 0, core, operation);
     core.postOne(core.receiveQueue, 'receive');
+  }
+
+  /**
+   * Posts the operations of a batch, in order, from `start` on, as many as there is room for. All
+   * of them are checked first: an error means that none was posted. When the connection ends
+   * meanwhile the count is short, and the next call says why.
+   *
+   * Guarantee on completion: that of each operation.
+   *
+   * @param batch - read during the call only: post it again, or to another connection of the peer
+   * @param start - the first operation to post, 0 to the batch's length, default 0
+   * @returns how many were accepted; 0 when the send queue is full
+   * @throws ERR_RPMA_INVALID_ARG_TYPE batch is no OperationBatch, or start no number
+   * @throws ERR_RPMA_OUT_OF_RANGE start is not a whole number from 0 to the batch's length
+   * @throws ERR_RPMA_FOREIGN a region in it belongs to another peer
+   * @throws ERR_RPMA_NOT_PERSISTENT a 'persistent' flush would be emulated, and nobody vouched
+   * @throws ERR_RPMA_STATE the connection is not established yet
+   * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or a region in it is closed
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
+   * @throws ERR_RPMA_NOT_SUPPORTED outboundReads here or inboundReads there is 0
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_write`, `rpma_read`, `rpma_flush` and the like, one call each
+   */
+  post(batch: OperationBatch, start: number = 0): number {
+    const operations = access.operations(batch);
+    if (operations === undefined) throw wrongType('batch', 'an OperationBatch', batch);
+    requireInteger(start, 'start', 0, operations.length);
+    return operations.post(this.#core, start);
   }
 }

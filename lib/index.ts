@@ -21,6 +21,7 @@ export {
   type RpmaErrorOptions,
 } from './errors.js';
 export { MemoryRegion } from './memory-region.js';
+export { OperationBatch } from './operation-batch.js';
 export { PeerConfig, type PeerConfigOptions } from './peer-config.js';
 export { type ConnectOptions, type ListenOptions, Peer, type PeerOptions } from './peer.js';
 export { PmemFile, type PmemMapOptions } from './pmem-file.js';

@@ -8,6 +8,7 @@ import { argumentError } from '../errors.js';
 import type { CompletionRecords } from './completion-codec.js';
 import type { ConnectionCore } from './connection-core.js';
 import type { FileCore } from './file-core.js';
+import type { OperationBatchCore } from './operation-batch-core.js';
 import type { QueueCore } from './queue-core.js';
 import type { RegionCore } from './region-core.js';
 import type { RemotePlace } from './submission.js';
@@ -32,6 +33,7 @@ export const access: {
   connection: Reader<ConnectionCore>;
   file: Reader<FileCore>;
   batch: Reader<BatchCore>;
+  operations: Reader<OperationBatchCore>;
 } = {
   region: nothing,
   remote: nothing,
@@ -39,6 +41,7 @@ export const access: {
   connection: nothing,
   file: nothing,
   batch: nothing,
+  operations: nothing,
 };
 
 /** What is behind a CompletionBatch. */

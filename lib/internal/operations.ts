@@ -240,7 +240,8 @@ function isWithin(offset: number, length: number, sizeBytes: number): boolean {
   );
 }
 
-function whyNotLocal(
+/** Why this region cannot be the local memory of an operation. */
+export function whyNotLocal(
   scope: OperationScope,
   region: RegionCore,
   right: number,

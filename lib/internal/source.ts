@@ -126,9 +126,14 @@ export class SourceCore<T> {
     }
   }
 
-  iterate(): AsyncIterableIterator<T> {
-    const iterator: AsyncIterableIterator<T> = {
-      next: () => this.#iteratorNext(iterator),
+  /** `next` takes what the iterator yields; the signal ends the iteration by a rejection. */
+  iterate<U = T>(
+    next: () => U | null = this.#hooks.next as () => U | null,
+    signal?: AbortSignal,
+  ): AsyncIterableIterator<U> {
+    const wait = signal === undefined ? undefined : { signal };
+    const iterator: AsyncIterableIterator<U> = {
+      next: () => this.#iteratorNext(iterator, next, wait),
       return: () => this.#iteratorReturn(iterator),
       [Symbol.asyncIterator]: () => iterator,
     };
@@ -198,6 +203,8 @@ export class SourceCore<T> {
         },
         (signal) => {
           this.#remove(waiter);
+          // A loop does not call return() when next() rejects.
+          this.#letGo(iterator);
           reject(abortedError(signal, this.#waitName()));
         },
       );
@@ -237,7 +244,11 @@ export class SourceCore<T> {
     }
   }
 
-  #iteratorNext(iterator: object): Promise<IteratorResult<T>> {
+  #iteratorNext<U>(
+    iterator: object,
+    next: () => U | null,
+    wait: WaitOptions | undefined,
+  ): Promise<IteratorResult<U>> {
     try {
       if (this.#iterator === null) this.#iterator = iterator;
       if (this.#iterator !== iterator) {
@@ -247,24 +258,31 @@ export class SourceCore<T> {
         );
       }
       this.#refuseBeside(iterator);
-      const first = this.#hooks.next;
-      const attempt = (): IteratorResult<T> | null => {
-        const value = first();
+      if (wait?.signal?.aborted === true) {
+        this.#letGo(iterator);
+        throw abortedError(wait.signal, this.#waitName());
+      }
+      const attempt = (): IteratorResult<U> | null => {
+        const value = next();
         return value === null ? null : { done: false, value };
       };
-      const result = this.#attemptOrArm(attempt) as IteratorResult<T> | null;
+      const result = this.#attemptOrArm(attempt) as IteratorResult<U> | null;
       if (result !== null) return Promise.resolve(result);
-      const end: IteratorResult<T> = { done: true, value: undefined };
+      const end: IteratorResult<U> = { done: true, value: undefined };
       if (this.#hooks.ended()) return this.#iteratorReturn(iterator);
-      return this.#enqueue(undefined, attempt, end, iterator) as Promise<IteratorResult<T>>;
+      return this.#enqueue(wait, attempt, end, iterator) as Promise<IteratorResult<U>>;
     } catch (error) {
       return Promise.reject(asError(error));
     }
   }
 
-  #iteratorReturn(iterator: object): Promise<IteratorResult<T>> {
-    const end: IteratorResult<T> = { done: true, value: undefined };
-    if (this.#iterator === iterator) this.#iterator = null;
+  #letGo(iterator: object | null): void {
+    if (iterator !== null && this.#iterator === iterator) this.#iterator = null;
+  }
+
+  #iteratorReturn(iterator: object): Promise<IteratorReturnResult<undefined>> {
+    const end: IteratorReturnResult<undefined> = { done: true, value: undefined };
+    this.#letGo(iterator);
     for (const waiter of [...this.#waiters]) {
       if (waiter.iterator !== iterator) continue;
       this.#remove(waiter);

@@ -83,6 +83,14 @@ export class SubmissionRecords {
     else this.#bytes.set(value, index * layout.sizeBytes + layout.value);
   }
 
+  operation(index: number): number {
+    return this.#bytes[index * layout.sizeBytes + layout.operation] ?? 0;
+  }
+
+  flushType(index: number): number {
+    return this.#bytes[index * layout.sizeBytes + layout.flushType] ?? 0;
+  }
+
   setId(index: number, id: number): void {
     this.#doubles[index * doublesPerRecord + idAt] = id;
   }
@@ -90,6 +98,12 @@ export class SubmissionRecords {
   /** A copy of `count` records from `first` on, for an operation that has to wait its turn. */
   save(first: number, count: number): Uint8Array {
     return this.#bytes.slice(first * layout.sizeBytes, (first + count) * layout.sizeBytes);
+  }
+
+  /** `count` records of another buffer, from `first` on there, to the beginning here. */
+  copyFrom(source: SubmissionRecords, first: number, count: number): void {
+    const start = first * layout.sizeBytes;
+    this.#bytes.set(source.#bytes.subarray(start, start + count * layout.sizeBytes));
   }
 
   /** Puts saved records back, from `first` on. */

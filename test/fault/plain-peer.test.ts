@@ -7,7 +7,7 @@
 import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { MemoryUsage, PeerConfig, RemoteRegion } from 'rpma';
+import { MemoryUsage, OperationBatch, PeerConfig, RemoteRegion } from 'rpma';
 import { conform, withCode } from '../support/conform.js';
 import { lastFor, timed, withDeadline } from '../support/deadline.js';
 import {
@@ -137,6 +137,21 @@ conform('plain peer as responder', ({ provider, it }) => {
     script.answerRead(request, new Uint8Array(8));
     const done = await takeOk(connection.completionQueue);
     assert.equal(done.durability, 'vouched');
+  });
+
+  it('of a batch the post decides whether a persistent flush is vouched for', async (world) => {
+    const { connection, script } = await asInitiator(world);
+    const batch = new OperationBatch(2)
+      .write({ length: 0, completion: 'on-error' })
+      .flush({ remote, length: 64, type: 'persistent' });
+    assert.throws(() => connection.post(batch), withCode('NOT_PERSISTENT'));
+    assert.throws(() => connection.post(batch), /operation 1 of the batch: /);
+    assert.equal(connection.sendQueueFree, 10);
+    connection.applyRemotePeerConfig(new PeerConfig({ directWriteToPmem: true }));
+    assert.equal(connection.post(batch), 2);
+    assert.equal((await script.frame()).opcode, opcodes.write);
+    script.answerRead(await script.readRequest(), new Uint8Array(8));
+    assert.equal((await takeOk(connection.completionQueue)).durability, 'vouched');
   });
 
   it('an atomic write is an 8-byte Write after all earlier Reads completed', async (world) => {

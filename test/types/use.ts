@@ -117,6 +117,7 @@ export const members: { readonly [Name in keyof Connection]: true } = {
   postFlush: true,
   postSend: true,
   postReceive: true,
+  post: true,
   read: true,
   write: true,
   writeDurable: true,

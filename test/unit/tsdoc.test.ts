@@ -60,7 +60,7 @@ test('whatever completes an operation says what that guarantees', () => {
       /^connection-(verbs|promises)\.ts: \w+\.\w+$/.test(name) ||
       /\.(postReceive|persist|persistSync)$/.test(name),
   );
-  assert.equal(completing.length, 16);
+  assert.equal(completing.length, 17);
   const says = ({ summary }: Doc): boolean =>
     /^Guarantee (on completion|once resolved|on return): \S/m.test(summary);
   expectNone(completing.filter((doc) => !says(doc)).map(({ name }) => name));
