@@ -149,6 +149,31 @@ conform("librpma's rpma_cq_get_wc", ({ it }) => {
     }
   });
 
+  it('a failed operation completes with its error whatever it asked for, and flushes the rest', async (world) => {
+    const pair = await world.pair();
+    const { initiator, target } = pair;
+    const local = await world.local(pair);
+    const { region, remote } = await world.lend(pair);
+    const { remote: open } = await world.lend(pair);
+    await region.close();
+    // Behind a message without a receive all is posted before anything is refused.
+    initiator.postSend({ length: 0, completion: 'on-error' });
+    initiator.postRead({ local, remote, length: 8, id: 2, completion: 'on-error' });
+    initiator.postRead({ local, remote: open, length: 8, id: 3 });
+    initiator.postWrite({ local, remote: open, length: 8, id: 4, completion: 'on-error' });
+    initiator.postFlush({ remote: open, length: 8, type: 'visibility', id: 5 });
+    target.postReceive({ length: 0 });
+    const rest = await takeRest(initiator.completionQueue);
+    assert.deepEqual(
+      rest.filter((each) => each.id !== 4).map((each) => [each.id, each.status]),
+      [
+        [2, 'remote-access'],
+        [3, 'flushed'],
+        [5, 'flushed'],
+      ],
+    );
+  });
+
   it('everything posted and every receive complete as flushed once the connection ends', async (world) => {
     const pair = await world.pair();
     const { initiator } = pair;
