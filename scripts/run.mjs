@@ -8,13 +8,15 @@ const jobs = {
   test: 'runs all tests, or with an argument those whose file name contains it',
   check: 'checks generated files, format, lint, types and house rules; --fix repairs what it can',
   'test:sanitize': 'runs tests under the address, undefined-behaviour and thread sanitizers',
-  'test:nodes': 'runs unit, conformance and lifetime tests on newer Node versions, same binaries',
+  'test:nodes':
+    'runs unit, conformance, lifetime and command tests on newer Node versions, same binaries',
   fuzz: 'fuzzes the native core with clang: [--seconds N] [--target X] [--jobs J] [--input FILE]',
   'test:fresh': 'clones what is committed and starts it there as a new user would',
   fault: 'runs the examples with one fault each: --seed S, --all or --minutes M',
   bench: 'runs the benchmarks',
   soak: 'kills processes in the middle of their work, again and again',
   example: 'runs one program of an example: <name> <server|client> [arguments]',
+  rpma: 'runs the command rpma from this checkout: devices, serve, ping, decode',
   pack: "builds dist/ and this machine's binary, then packs the tarball",
   build: 'builds dist/ and both flavours of the addon',
 };

@@ -9,7 +9,7 @@ import { otherNode } from '../testing/other-nodes.mjs';
 import { printSummary } from '../testing/results.mjs';
 
 const majors = [22, 24];
-const kinds = ['unit', 'conformance', 'lifetime'];
+const kinds = ['unit', 'conformance', 'lifetime', 'command'];
 
 export async function run([pattern = '']) {
   await setUp({ native: ['rpma', 'rpma_test'], js: true, optional: ['libpmem1'] });

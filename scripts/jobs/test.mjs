@@ -14,6 +14,7 @@ const kinds = [
   'lifetime',
   'fault',
   'interop',
+  'command',
   'package',
   'docs',
   'soak',

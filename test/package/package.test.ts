@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -114,7 +115,18 @@ describe('the packed tarball', () => {
     const userConfig = path.join(folder, 'empty.npmrc');
     writeFileSync(userConfig, '');
     writeFileSync(path.join(folder, 'package.json'), '{"private":true}\n');
-    npm(['install', '--offline', '--ignore-scripts', '--no-audit', tarball], folder, userConfig);
+    // Without a network the one dependency comes from this tree, packed as well.
+    const parser = path.join(root, 'node_modules', 'commander');
+    const packing = [
+      'pack',
+      parser,
+      '--ignore-scripts',
+      `--pack-destination=${folder}`,
+      '--silent',
+    ];
+    const dependency = npm(packing, folder, userConfig).trim().split('\n').at(-1) ?? '';
+    const options = ['--offline', '--ignore-scripts', '--no-audit'];
+    npm(['install', ...options, tarball, path.join(folder, dependency)], folder, userConfig);
     installed = path.join(folder, 'node_modules', 'rpma');
     manifest = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8')) as Manifest;
   });
@@ -130,18 +142,21 @@ describe('the packed tarball', () => {
     assert.equal(actual, readFileSync(snapshot, 'utf8').trim());
   });
 
-  test('runs nothing at installation and brings no dependency', () => {
+  test('runs nothing at installation and brings the parser of its command alone', () => {
     const hooks = ['preinstall', 'install', 'postinstall', 'prepare', 'prepack', 'postpack'];
     assert.deepEqual(
       hooks.filter((hook) => hook in manifest.scripts),
       [],
     );
     assert.equal(manifest.gypfile, false);
-    assert.deepEqual(Object.keys(manifest.dependencies ?? {}), []);
+    assert.deepEqual(Object.keys(manifest.dependencies ?? {}), ['commander']);
     assert.deepEqual(readdirSync(path.join(folder, 'node_modules')).sort(), [
+      '.bin',
       '.package-lock.json',
+      'commander',
       'rpma',
     ]);
+    assert.ok(!existsSync(path.join(installed, 'node_modules')));
   });
 
   test('is imported as an ES module, every entry', () => {
@@ -174,6 +189,20 @@ describe('the packed tarball', () => {
     }
   });
 
+  test('has the command rpma, by its path and through npx', () => {
+    const command = path.join(folder, 'node_modules', '.bin', 'rpma');
+    const direct = execFileSync(command, ['--version'], { cwd: folder, encoding: 'utf8' });
+    assert.equal(direct, `${manifest.version}\n`);
+    const userConfig = path.join(folder, 'empty.npmrc');
+    const options = ['exec', '--offline', '--', 'rpma'];
+    const found = npm([...options, 'devices', '--json'], folder, userConfig)
+      .trim()
+      .split('\n');
+    const devices = found.map((line) => JSON.parse(line) as { provider: string });
+    assert.ok(devices.some(({ provider }) => provider === 'iwarp'));
+    assert.throws(() => npm([...options, 'ping'], folder, userConfig), { status: 2 });
+  });
+
   test('is required from CommonJS, with the same classes', () => {
     const program = [
       "const required = require('rpma');",
@@ -191,6 +220,8 @@ describe('the packed tarball', () => {
     const whole = "import('rpma').catch((error) => console.log(error.code));";
     const printed = node(['--input-type=module', '--eval', whole], folder).trim();
     assert.equal(printed, 'ERR_RPMA_MISSING_LIBRARY');
+    const command = path.join(folder, 'node_modules', '.bin', 'rpma');
+    assert.match(execFileSync(command, ['decode', '01'], { encoding: 'utf8' }), /^peer descriptor/);
   });
 
   test('satisfies publint', () => {

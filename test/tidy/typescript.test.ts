@@ -51,10 +51,23 @@ test('lib/internal loads only internal, errors and types', () => {
   expectNone(problems);
 });
 
-test('lib imports nothing from outside of lib but Node', () => {
+test('lib imports nothing from outside of lib but Node, and the command its parser', () => {
   const problems = violations(filesBelow('lib', /\.ts$/), (name, file) =>
-    resolve(file, name).startsWith('lib/'),
+    name.startsWith('.')
+      ? resolve(file, name).startsWith('lib/')
+      : name === 'commander' && file.startsWith('lib/command/'),
   );
+  expectNone(problems);
+});
+
+test('nothing of the library loads the command, which sees public files only', () => {
+  const problems = filesBelow('lib', /\.ts$/).flatMap((file) => {
+    const isCommand = file.startsWith('lib/command/');
+    const banned = isCommand ? 'lib/internal/' : 'lib/command/';
+    return importsOf(file)
+      .filter((name) => name.startsWith('.') && resolve(file, name).startsWith(banned))
+      .map((name) => `${file}: imports '${name}'`);
+  });
   expectNone(problems);
 });
 
