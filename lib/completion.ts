@@ -119,7 +119,7 @@ export class CompletionBatch implements Iterable<Completion> {
   }
 
   /**
-   * Bytes received, of receives that are ok.
+   * Of receives that are ok: bytes received, or written by the write that took the receive.
    *
    * @param index - 0 to length - 1
    * @returns bytes
@@ -129,6 +129,20 @@ export class CompletionBatch implements Iterable<Completion> {
    */
   byteLength(index: number): number {
     return this.#at(index).byteLength(index);
+  }
+
+  /**
+   * What came beside a message or a write, of receives that are ok.
+   *
+   * @param index - 0 to length - 1
+   * @returns 0 to 2^32-1; undefined when nothing came
+   * @throws ERR_RPMA_INVALID_ARG_TYPE index is no number
+   * @throws ERR_RPMA_OUT_OF_RANGE no completion has this index
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `imm_data` of the `struct ibv_wc` that `rpma_cq_get_wc` gives
+   */
+  immediate(index: number): number | undefined {
+    return this.#at(index).immediate(index);
   }
 
   /**

@@ -22,7 +22,7 @@ import {
 } from './internal/validate.js';
 
 /** Something that the connection must not emulate: see {@link ConnectionOptions.requireNative}. */
-export type NativeFeature = 'flush' | 'atomicWrite';
+export type NativeFeature = 'flush' | 'atomicWrite' | 'immediate';
 
 /** Options of a connection; each has a default. */
 export interface ConnectionOptions {
@@ -60,6 +60,12 @@ export interface ConnectionOptions {
   readonly outboundReads?: number | undefined;
 }
 
+const nativeBits: ReadonlyMap<NativeFeature, number> = new Map([
+  ['flush', extensionCapabilities.flush],
+  ['atomicWrite', extensionCapabilities.atomicWrite],
+  ['immediate', extensionCapabilities.sendImmediate],
+]);
+
 const queueSizeMin = 1;
 /** Smallest frame that carries the longest header and still some bytes. */
 const frameBytesMin = 128;
@@ -76,7 +82,7 @@ function nativeFeatures(value: unknown): readonly NativeFeature[] {
   if (value === undefined) return Object.freeze([]);
   if (!Array.isArray(value)) throw wrongType('requireNative', 'an array', value);
   const words = value.map((word, index) =>
-    requireWord<NativeFeature>(word, `requireNative[${index}]`, ['flush', 'atomicWrite']),
+    requireWord<NativeFeature>(word, `requireNative[${index}]`, [...nativeBits.keys()]),
   );
   return Object.freeze(words);
 }
@@ -262,7 +268,7 @@ export function nativeConnectionOptions(config: ConnectionConfig): NativeConnect
     inboundReads: config.inboundReads,
     outboundReads: config.outboundReads,
     requireNative: config.requireNative.reduce(
-      (bits, word) => bits | extensionCapabilities[word],
+      (bits, word) => bits | (nativeBits.get(word) ?? 0),
       0,
     ),
     completionQueue: access.queue(config.completionQueue)?.handle ?? 0,

@@ -89,8 +89,8 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, or a flush without outbound reads or with
-   * sendQueueSize 1
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data that the other side does not take, or a flush
+   * without outbound reads or with sendQueueSize 1
    * @throws ERR_RPMA_TIMEOUT the deadline ended the waiting; the operation may still happen
    * @throws ERR_RPMA_ABORTED the signal ended the waiting; the operation may still happen
    * @throws ERR_RPMA_WC_LOCAL_PROTECTION local memory is gone (a truncated file)
@@ -101,7 +101,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_WC_RETRY the other side stopped answering
    * @throws ERR_RPMA_WC_PROVIDER the connection broke (a bad checksum, a broken frame)
    * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_write`, `rpma_flush`
+   * @see librpma: `rpma_write`, `rpma_write_with_imm`, `rpma_flush`
    */
   write(operation: WriteOperation & WaitOptions & GuaranteeChoice): Promise<DurableResult> {
     const until = (operation as GuaranteeChoice | undefined)?.until;
@@ -126,8 +126,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, or a flush without outbound reads or with
-   * sendQueueSize 1
+   * @throws ERR_RPMA_NOT_SUPPORTED a flush without outbound reads or with sendQueueSize 1
    * @throws ERR_RPMA_TIMEOUT the deadline ended the waiting; the operation may still happen
    * @throws ERR_RPMA_ABORTED the signal ended the waiting; the operation may still happen
    * @throws ERR_RPMA_WC_LOCAL_PROTECTION local memory is gone (a truncated file)
@@ -228,7 +227,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN 1024 operations wait for room already
    * @throws ERR_RPMA_QUEUE_CLAIMED the verbs tier consumes the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which the other side does not take
    * @throws ERR_RPMA_TIMEOUT the deadline ended the waiting; the operation may still happen
    * @throws ERR_RPMA_ABORTED the signal ended the waiting; the operation may still happen
    * @throws ERR_RPMA_WC_LOCAL_PROTECTION local memory is gone (a truncated file)
@@ -239,7 +238,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @throws ERR_RPMA_WC_RNR_RETRY the other side posted no receive in time
    * @throws ERR_RPMA_WC_PROVIDER the connection broke (a bad checksum, a broken frame)
    * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_send`
+   * @see librpma: `rpma_send`, `rpma_send_with_imm`
    */
   send(operation: SendOperation & WaitOptions): Promise<void> {
     return awaitMessage(this.#core, 'send', operation) as Promise<void>;

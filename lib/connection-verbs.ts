@@ -86,9 +86,9 @@ export abstract class ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which the other side does not take
    * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_write`
+   * @see librpma: `rpma_write`, `rpma_write_with_imm`
    */
   postWrite(operation: WriteOperation & PostOptions): void {
     const core = this.#core;
@@ -168,9 +168,9 @@ export abstract class ConnectionVerbs {
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or local is closed
    * @throws ERR_RPMA_AGAIN the send queue is full; nothing was posted
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which the other side does not take
    * @remarks Thread safety: per object, on the thread that made it.
-   * @see librpma: `rpma_send`
+   * @see librpma: `rpma_send`, `rpma_send_with_imm`
    */
   postSend(operation: SendOperation & PostOptions): void {
     const core = this.#core;

@@ -229,8 +229,17 @@ export interface LengthPart {
 /** Bytes between local and remote memory; leave both out, length 0, for the zero-byte form. */
 export type TransferOperation = (LocalPart & RemotePart & LengthPart) | EmptyPart;
 
-/** A write: {@link TransferOperation}. */
-export type WriteOperation = TransferOperation;
+/** 32 bits beside the data. */
+export interface ImmediatePart {
+  /**
+   * 0 to 2^32-1; takes one receive of the other side, whose completion has it. Left out: none. Only
+   * where `capabilities.immediateData`.
+   */
+  readonly immediate?: number | undefined;
+}
+
+/** A write; with `immediate` it takes a receive of the other side, and touches no byte of that. */
+export type WriteOperation = TransferOperation & ImmediatePart;
 
 /** A range of remote memory, and what it shall reach. */
 export type FlushOperation = RemotePart &
@@ -245,8 +254,8 @@ export type AtomicWriteOperation = RemotePart & {
   readonly value: bigint | Uint8Array;
 };
 
-/** A message; leave local out, length 0, for an empty one. */
-export type SendOperation = (LocalPart & LengthPart) | EmptyPart;
+/** A message; leave local out, length 0, for an empty one. With `immediate` 8 bytes less fit. */
+export type SendOperation = ((LocalPart & LengthPart) | EmptyPart) & ImmediatePart;
 
 /** Room for one message. */
 export type ReceiveOperation = ((LocalPart & LengthPart) | EmptyPart) & {
@@ -281,8 +290,12 @@ export interface DurableResult {
 
 /** What an awaited receive tells. */
 export interface ReceiveResult {
-  /** Bytes received. */
+  /** 'receive': a message; 'receive-write': a write with immediate, which put nothing here. */
+  readonly operation: 'receive' | 'receive-write';
+  /** Bytes received, or written elsewhere by that write. */
   readonly length: number;
+  /** What came beside it. */
+  readonly immediate: number | undefined;
   /** The connection they came from. */
   readonly queuePairNumber: number;
 }
@@ -326,10 +339,12 @@ export interface Completion {
   readonly ok: boolean;
   /** How it ended. */
   readonly status: CompletionStatus;
-  /** As posted, however the provider did it. */
+  /** As posted, however the provider did it; 'receive-write' of a receive that a write took. */
   readonly operation: Operation;
-  /** Bytes received, of receives that are ok. */
+  /** Of receives that are ok: bytes received, or written by the write that took it. */
   readonly length: number;
+  /** Of receives that are ok: what came beside the message or the write. */
+  readonly immediate: number | undefined;
   /** The connection it belongs to. */
   readonly queuePairNumber: number;
   /** The errno of the cause, positive; 0 when there is none. */

@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "75c0bea71a73e507";
+inline constexpr const char* kAbiHash = "6cb294713b8ebc76";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -360,7 +360,7 @@ struct Submission {
   std::uint32_t remote_base_high;  // high half
   double remote_offset;  // bytes
   double length;  // bytes
-  std::uint8_t value[8];  // an atomic write's 8 bytes as they shall lie in memory
+  std::uint8_t value[8];  // an atomic write's 8 bytes as they shall lie in memory; with the flag a u32 of immediate data, in host order
 };
 static_assert(sizeof(Submission) == 64);
 static_assert(std::is_trivially_copyable_v<Submission>);

@@ -16,6 +16,7 @@ import type {
   SendOperation,
   TransferOperation,
   WaitOptions,
+  WriteOperation,
 } from '../types.js';
 import { operationNumber, submissionFlags } from './abi.generated.js';
 import type { ConnectionCore } from './connection-core.js';
@@ -61,7 +62,7 @@ function submitTo(
 export function awaitTransfer(
   core: ConnectionCore,
   number: typeof operationNumber.read | typeof operationNumber.write,
-  operation: TransferOperation & WaitOptions,
+  operation: WriteOperation & WaitOptions,
   until: Guarantee,
 ): Promise<DurableResult | undefined> {
   try {
@@ -73,12 +74,23 @@ export function awaitTransfer(
       const result = isRead ? 'nothing' : 'durability';
       return submitTo(core, number, result, 1, wait) as Promise<DurableResult | undefined>;
     }
+    refuseImmediate(operation, until);
     encodeTransfer(core.submissions, 0, core, number, silent, operation);
     encodeFlushOf(core, operation, until);
     return submitTo(core, number, 'durability', 2, wait) as Promise<DurableResult>;
   } catch (error) {
     return Promise.reject(asError(error));
   }
+}
+
+/** A receiver that acts on the value would do so before what it waited for was reached. */
+function refuseImmediate(operation: { readonly immediate?: unknown }, until: Guarantee): void {
+  if (operation.immediate === undefined) return;
+  throw argumentError(
+    'ERR_RPMA_INVALID_ARG_VALUE',
+    `immediate goes with until 'reusable' only, and until is '${until}': the value would arrive ` +
+      `before that; write until '${until}' first, then send or write with immediate`,
+  );
 }
 
 /** The flush behind a write. */

@@ -83,6 +83,13 @@ export class CompletionRecords {
     return this.#words[index * wordsPerRecord + layout.length / 4] ?? 0;
   }
 
+  /** What came beside a message or a write; undefined when nothing did. */
+  immediate(index: number): number | undefined {
+    const flags = this.#bytes[index * layout.sizeBytes + layout.flags] ?? 0;
+    if ((flags & completionFlags.immediate) === 0) return undefined;
+    return this.#words[index * wordsPerRecord + layout.immediate / 4] ?? 0;
+  }
+
   providerError(index: number): number {
     return this.#integers[index * wordsPerRecord + layout.providerError / 4] ?? 0;
   }
@@ -96,6 +103,7 @@ export class CompletionRecords {
       status: this.status(index),
       operation: this.operation(index),
       length: this.byteLength(index),
+      immediate: this.immediate(index),
       queuePairNumber: this.queuePairNumber(index),
       providerError: this.providerError(index),
       durability: ok ? durabilityOf(this.durabilityNumber(index)) : undefined,

@@ -152,6 +152,12 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     return this.vouched || this.capabilities.persistentFlush;
   }
 
+  /** What both sides agreed on, once they have; the event that tells it may be unread. */
+  get agreed(): Capabilities | null {
+    if (this.connectionState !== 'established') return null;
+    return native.connectionInfo(this.handle).capabilities;
+  }
+
   get isRequest(): boolean {
     return this.#phase === 'request';
   }

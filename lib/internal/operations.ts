@@ -7,12 +7,13 @@
 import { argumentError, RpmaError } from '../errors.js';
 import type {
   AtomicWriteOperation,
+  Capabilities,
   FlushOperation,
   Operation,
   PostOptions,
   ReceiveOperation,
   SendOperation,
-  TransferOperation,
+  WriteOperation,
 } from '../types.js';
 import {
   flushTypeNumber,
@@ -39,10 +40,16 @@ export interface OperationScope {
   readonly peer: object;
   /** Whether persistent flushes need no word of the operator, or have it. */
   readonly persistentFlush: boolean;
+  /** As far as they are known; `agreed` asks anew, and is null while it is not established. */
+  readonly capabilities: Capabilities;
+  readonly agreed: Capabilities | null;
 }
 
 const signalled = submissionFlags.signalled;
 const atomicBytes = 8;
+/** The value stands in front of a send's bytes, and both count. */
+const immediateSendBytesMax = limits.messageBytesMax - 8;
+const immediateMax = 2 ** 32 - 1;
 const wordMax = 2n ** 64n;
 
 /** Flags of a record: one completion, or one only on failure. */
@@ -67,17 +74,18 @@ export function encodeTransfer(
   scope: OperationScope,
   operation: typeof operationNumber.read | typeof operationNumber.write,
   flags: number,
-  options: TransferOperation & PostOptions,
+  options: WriteOperation & PostOptions,
 ): void {
   requireOptions(options);
   const isRead = operation === operationNumber.read;
-  if (!isRead) refuseImmediate(options);
+  const immediate = isRead ? undefined : checkedImmediate(scope, 'write', options);
   const id = checkedId(options.id);
-  const head = recordHead(operation, flags, 0);
+  const head = recordHead(operation, flags | immediateFlag(immediate), 0);
   const { local, remote, length } = options;
   if (local === undefined || remote === undefined) {
     requireEmpty(options, true);
     records.encode(index, head, id, 0, 0, noPlace, 0, 0);
+    if (immediate !== undefined) records.setImmediate(index, immediate);
     return;
   }
   const localRight = isRead ? memoryUsage.readDestination : memoryUsage.writeSource;
@@ -89,6 +97,7 @@ export function encodeTransfer(
   const most = isRead ? limits.readBytesMax : limits.messageBytesMax;
   if (length > most) throw outOfRange('length', `at most ${most} bytes`, length);
   records.encode(index, head, id, region.handle, localOffset, target, remoteOffset, length);
+  if (immediate !== undefined) records.setImmediate(index, immediate);
 }
 
 /** A flush. */
@@ -149,9 +158,11 @@ export function encodeSend(
   options: SendOperation & PostOptions,
 ): void {
   requireOptions(options);
-  refuseImmediate(options);
-  const head = recordHead(operationNumber.send, flags, 0);
-  encodeMessage(records, index, scope, head, memoryUsage.send, options);
+  const immediate = checkedImmediate(scope, 'send', options);
+  const head = recordHead(operationNumber.send, flags | immediateFlag(immediate), 0);
+  const most = immediate === undefined ? limits.messageBytesMax : immediateSendBytesMax;
+  encodeMessage(records, index, scope, head, memoryUsage.send, options, most);
+  if (immediate !== undefined) records.setImmediate(index, immediate);
 }
 
 /** A receive; always with a completion. */
@@ -163,7 +174,8 @@ export function encodeReceive(
 ): void {
   requireOptions(options);
   const head = recordHead(operationNumber.receive, signalled, 0);
-  encodeMessage(records, index, scope, head, memoryUsage.receive, options);
+  const most = limits.messageBytesMax;
+  encodeMessage(records, index, scope, head, memoryUsage.receive, options, most);
 }
 
 function encodeMessage(
@@ -172,7 +184,8 @@ function encodeMessage(
   scope: OperationScope,
   head: number,
   right: number,
-  options: SendOperation & { readonly id?: number | undefined },
+  options: ReceiveOperation,
+  most: number,
 ): void {
   const id = checkedId(options.id);
   const { local, length } = options;
@@ -183,9 +196,7 @@ function encodeMessage(
   }
   const offset = options.localOffset ?? 0;
   const region = localRegion(scope, local, right, offset, length);
-  if (length > limits.messageBytesMax) {
-    throw outOfRange('length', `at most ${limits.messageBytesMax} bytes`, length);
-  }
+  if (length > most) throw outOfRange('length', `at most ${most} bytes`, length);
   records.encode(index, head, id, region.handle, offset, noPlace, 0, length);
 }
 
@@ -193,14 +204,38 @@ function requireOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null) requireObject(options, 'operation');
 }
 
-/** Without its immediate data a message would look like another one to its receiver. */
-function refuseImmediate(options: object): void {
-  if ((options as { readonly immediate?: unknown }).immediate === undefined) return;
-  throw new RpmaError(
+/** The immediate data, checked, where it can travel. */
+function checkedImmediate(
+  scope: OperationScope,
+  word: 'write' | 'send',
+  options: { readonly immediate?: unknown },
+): number | undefined {
+  const { immediate } = options;
+  if (immediate === undefined) return undefined;
+  const value = requireInteger(immediate, 'immediate', 0, immediateMax);
+  if (!scope.capabilities.immediateData) {
+    // Whether the connection is up at all is for the post to say.
+    const { agreed } = scope;
+    if (agreed?.immediateData === false) throw noImmediate(word, agreed.nativeFlush);
+  }
+  return value;
+}
+
+function noImmediate(word: 'write' | 'send', isExtended: boolean): Error {
+  const cause = isExtended
+    ? "speaks this library's extension without it (another version?)"
+    : "does not speak this library's extension (Linux' siw, an iWARP card, another library)";
+  return new RpmaError(
     'ERR_RPMA_NOT_SUPPORTED',
-    'immediate data (immediate) is not offered by this version: send it inside the message, or in ' +
-      'one that follows the write',
+    `${word}: immediate data cannot travel on this connection, because the other side ${cause}: ` +
+      "send the value in a message of its own, behind the write; requireNative: ['immediate'] " +
+      'finds out at connect, capabilities.immediateData afterwards',
+    { operation: word },
   );
+}
+
+function immediateFlag(immediate: number | undefined): number {
+  return immediate === undefined ? 0 : submissionFlags.immediate;
 }
 
 function localRegion(

@@ -249,7 +249,9 @@ function resultAt(records: CompletionRecords, index: number, operation: PendingO
   if (operation.result === 'nothing') return undefined;
   if (operation.result === 'durability') return durableResults[records.durabilityNumber(index)];
   const result: ReceiveResult = {
+    operation: records.operation(index) === 'receive-write' ? 'receive-write' : 'receive',
     length: records.byteLength(index),
+    immediate: records.immediate(index),
     queuePairNumber: records.queuePairNumber(index),
   };
   return result;

@@ -91,6 +91,11 @@ export class SubmissionRecords {
     return this.#bytes[index * layout.sizeBytes + layout.flushType] ?? 0;
   }
 
+  /** The immediate data of a write or send. */
+  setImmediate(index: number, value: number): void {
+    this.#words[index * wordsPerRecord + layout.value / 4] = value;
+  }
+
   setId(index: number, id: number): void {
     this.#doubles[index * doublesPerRecord + idAt] = id;
   }

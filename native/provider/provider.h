@@ -61,10 +61,12 @@ struct WorkRequest {
   abi::Operation posted =
       abi::Operation::None;  // what the program asked for; the completion's word
   abi::Operation carrier =
-      abi::Operation::None;   // what carries it out: an emulated flush is a read
-  bool signalled = true;      // false: a completion only when it fails
-  bool fence = false;         // wait until all earlier reads have completed
-  bool inline_value = false;  // a write whose 8 bytes are `value`
+      abi::Operation::None;     // what carries it out: an emulated flush is a read
+  bool signalled = true;        // false: a completion only when it fails
+  bool fence = false;           // wait until all earlier reads have completed
+  bool inline_value = false;    // a write whose 8 bytes are `value`
+  bool with_immediate = false;  // a write or send that carries `immediate`
+  std::uint32_t immediate = 0;
   abi::FlushType flush_type = abi::FlushType::Visibility;
   abi::Durability vouched = abi::Durability::None;  // durability of an emulated persistent flush
   std::shared_ptr<memory::Region> local;

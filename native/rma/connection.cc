@@ -123,6 +123,13 @@ Status Connection::post(const abi::Submission& submission,
     request.local = local;
     request.local_offset = static_cast<std::uint64_t>(submission.local_offset);
   }
+  if ((submission.flags & abi::kSubmissionFlagsImmediate) != 0) {
+    if (operation != abi::Operation::Write && operation != abi::Operation::Send) {
+      return Status::failure(abi::Code::InvalidArgValue, "immediate goes with a write or a send");
+    }
+    request.with_immediate = true;
+    std::memcpy(&request.immediate, submission.value, sizeof(request.immediate));
+  }
   if (operation == abi::Operation::Receive) return queue_pair_->post_receive(request);
   request.remote_key = submission.remote_key;
   request.remote_address =

@@ -95,10 +95,13 @@ class FuzzConnection {
   }
 
   void post_send(abi::Operation operation, Grant local, std::size_t offset, std::size_t length,
-                 Area& remote, std::uint64_t remote_offset, bool fence) {
+                 Area& remote, std::uint64_t remote_offset, bool fence, bool immediate = false) {
     provider::WorkRequest request = at(local, offset, length);
     request.posted = request.carrier = operation;
     request.fence = fence;
+    request.with_immediate =
+        immediate && (operation == abi::Operation::Write || operation == abi::Operation::Send);
+    request.immediate = static_cast<std::uint32_t>(offset);
     request.remote_key = remote.region->key();
     request.remote_address = remote.region->base() + remote_offset;
     choose_carrier(request);
@@ -114,8 +117,13 @@ class FuzzConnection {
       for (std::uint32_t i = 0; i < count; ++i) {
         const auto found = waiting_.find(static_cast<std::uint64_t>(some[i].id));
         expect(found != waiting_.end(), "a completion of nothing, or a second one");
-        expect(static_cast<std::uint8_t>(found->second) == some[i].operation,
+        const auto operation = static_cast<abi::Operation>(some[i].operation);
+        expect(found->second == operation || (found->second == abi::Operation::Receive &&
+                                              operation == abi::Operation::ReceiveWrite),
                "a completion of another operation");
+        const bool told = (some[i].flags & abi::kCompletionFlagsImmediate) != 0;
+        expect(told || operation != abi::Operation::ReceiveWrite, "Immediate Data without a value");
+        expect(!told || found->second == abi::Operation::Receive, "a value for whoever posted it");
         waiting_.erase(found);
       }
     }

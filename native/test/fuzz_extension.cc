@@ -56,8 +56,12 @@ void story(FuzzInput input) {
 
   FuzzConnection connection(config);
   const bool agreed_crc = crc && (capabilities & iwarp::kCapabilityCrc) != 0;
-  connection.peer().expect_frames(initiator ? std::optional(agreed_crc) : std::nullopt,
-                                  iwarp::kExtendedOpcodes);
+  const bool takes_immediate = (capabilities & iwarp::kCapabilitySendImmediate) != 0;
+  connection.peer().expect_frames(
+      initiator ? std::optional(agreed_crc) : std::nullopt,
+      takes_immediate
+          ? iwarp::kExtendedOpcodes
+          : static_cast<iwarp::OpcodeSet>(iwarp::kExtendedOpcodes & ~iwarp::kImmediateOpcodes));
   connection.establish(negotiated, {});
   FuzzScript script(connection, agreed_crc, cut);
   if (!initiator) {

@@ -152,7 +152,8 @@ class FuzzScript {
     const std::size_t offset = std::size_t{input.u8()} * 32;
     const bool read = operation == abi::Operation::Read;
     connection_.post_send(operation, read ? Grant::kLocal : Grant::kSource, offset, length(input),
-                          FuzzWorld::instance().area(Grant::kAll), offset, (which & 0x80) != 0);
+                          FuzzWorld::instance().area(Grant::kAll), offset, (which & 0x80) != 0,
+                          (which & 0x40) != 0);
   }
 
   // ---- Numbers ---------------------------------------------------------------------------------

@@ -190,7 +190,12 @@ TEST(ddp_header_checks_come_in_order) {
   CHECK(fault_of("002e c141") == Cause::kOperationOpcode);
   CHECK(fault_of("0020 414f", kExtendedOpcodes) == Cause::kNone);
   CHECK(fault_of("001a 4148", kExtendedOpcodes) == Cause::kNone);
-  CHECK(fault_of("0020 4149", kExtendedOpcodes) == Cause::kOperationOpcode);
+  CHECK(fault_of("001a 4149", kExtendedOpcodes) == Cause::kNone);
+  CHECK(fault_of("0020 414a", kExtendedOpcodes) == Cause::kOperationOpcode);
+  constexpr OpcodeSet kWithoutImmediate = kExtendedOpcodes & ~kImmediateOpcodes;
+  CHECK(fault_of("001a 4148", kWithoutImmediate) == Cause::kOperationOpcode);
+  CHECK(fault_of("001a 4149", kWithoutImmediate) == Cause::kOperationOpcode);
+  CHECK(fault_of("0020 414f", kWithoutImmediate) == Cause::kNone);
 }
 
 TEST(ddp_ignores_reserved_bits) {

@@ -202,7 +202,9 @@ conform('connection events', ({ provider, it }) => {
   });
 
   it('tells what both sides agreed on', async (world) => {
-    const pair = await world.pair({ initiator: { requireNative: ['flush', 'atomicWrite'] } });
+    const pair = await world.pair({
+      initiator: { requireNative: ['flush', 'atomicWrite', 'immediate'] },
+    });
     assert.equal(pair.initiator.capabilities.nativeFlush, true);
     assert.equal(pair.initiator.capabilities.nativeAtomicWrite, true);
     assert.equal(pair.target.capabilities.nativeFlush, true);

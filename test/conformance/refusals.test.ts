@@ -20,8 +20,6 @@ function saying(code: string, ...words: readonly RegExp[]): (error: unknown) => 
   };
 }
 
-const immediate = saying('NOT_SUPPORTED', /immediate data/);
-
 /** Whatever a caller without types might pass. */
 const untyped = (options: Readonly<Record<string, unknown>>): never => options as never;
 
@@ -51,30 +49,6 @@ async function pendingConnection(world: World): Promise<{ connection: Connection
 }
 
 conform('what this version does not have', ({ provider, it }) => {
-  it('immediate data is refused, never dropped', async (world) => {
-    const pair = await world.pair();
-    const { initiator } = pair;
-    const local = await world.local(pair);
-    const { remote } = await world.lend(pair);
-    const empty = untyped({ length: 0, immediate: 77 });
-    const write = untyped({ local, remote, length: 8, immediate: 0 });
-    assert.throws(() => initiator.postSend(empty), immediate);
-    assert.throws(() => initiator.postSend(untyped({ local, length: 8, immediate: 1 })), immediate);
-    assert.throws(() => initiator.postWrite(empty), immediate);
-    assert.throws(() => initiator.postWrite(write), immediate);
-    await assert.rejects(initiator.send(empty), immediate);
-    await assert.rejects(initiator.write(write), immediate);
-    await assert.rejects(
-      initiator.write(untyped({ ...(write as object), until: 'delivered' })),
-      immediate,
-    );
-    await assert.rejects(initiator.writeDurable(write), immediate);
-    assert.equal(initiator.sendQueueFree, 10);
-    assert.equal(initiator.completionQueue.claimedBy, 'nobody');
-    initiator.postWrite(untyped({ local, remote, length: 8, immediate: undefined }));
-    await takeOk(initiator.completionQueue);
-  });
-
   it('options of a connection', async (world) => {
     const peer = await world.peer();
     const asking = [

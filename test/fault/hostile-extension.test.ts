@@ -9,14 +9,17 @@ import assert from 'node:assert/strict';
 import { assault, type Attack, type Frames } from '../support/assault.js';
 import { conform } from '../support/conform.js';
 import {
+  capabilities,
   type ExtensionRequest,
   extensionRequestBody,
   extensionSubs,
+  immediateBody,
   opcodes,
+  sendImmediateBody,
   type UntaggedFields,
 } from '../support/iwarp.js';
 import type { Descriptor } from '../support/scripted-peer.js';
-import { type Forge, type Mode, modes, nothing, Siege } from '../support/siege.js';
+import { type Forge, type Mode, modes, nothing, outcomes, Siege } from '../support/siege.js';
 
 type On = Parameters<Frames>[0];
 type Change = Partial<ExtensionRequest>;
@@ -43,6 +46,18 @@ function atomicOf(at: Descriptor, change: Change = {}): Uint8Array {
   const { stag, base } = at;
   const whole = { sub: atomicWrite, stag, taggedOffset: base, lengthBytes: 8n, value };
   return extensionRequestBody({ ...whole, ...change });
+}
+
+/** Immediate Data around any bytes. */
+function valued(
+  forge: Forge,
+  body: Uint8Array,
+  fields: Partial<UntaggedFields> = {},
+  options: { readonly solicited?: boolean; readonly last?: boolean } = {},
+): Uint8Array {
+  const opcode = options.solicited === true ? opcodes.immediateSolicited : opcodes.immediate;
+  const last = options.last ?? true;
+  return forge.untagged(opcode, { queue: 0, sequence: 1, ...fields }, body, { last });
 }
 
 const kinds = [flushOf, atomicOf] as const;
@@ -214,15 +229,14 @@ const layouts: readonly Attack[] = [
     ]),
   },
   {
-    name: 'a Send with immediate, which this version does not speak',
+    name: 'immediate data that was not agreed on',
     cause: '0/2/6',
     on: extended,
     attempts: [
       (on, forge) => [framed(forge, flushOf(lentOf(on)), { queue: 0 })],
-      (_on, forge) => [framed(forge, Uint8Array.of(3, 1, 0, 0, 0, 0, 0, 9), { queue: 0 })],
-      (_on, forge) => [
-        forge.untagged(opcodes.immediate, { queue: 0, sequence: 1 }, new Uint8Array(8)),
-      ],
+      (_on, forge) => [framed(forge, sendImmediateBody(9), { queue: 0 })],
+      (_on, forge) => [valued(forge, immediateBody(9))],
+      (_on, forge) => [valued(forge, immediateBody(9), {}, { solicited: true })],
     ],
   },
   {
@@ -291,5 +305,213 @@ conform('more requests than were agreed on', ({ provider, it }) => {
   }
 });
 
+/** A hello that names it; without own operations the end is the receives' alone. */
+const agreed = { hello: capabilities.immediate, own: () => {}, ownFrames: 0 };
+
+const immediates: readonly Attack[] = [
+  {
+    name: 'Immediate Data shorter than its eight bytes',
+    cause: '2/0/3',
+    on: extended,
+    victim: agreed,
+    attempts: [0, 1, 4, 7].flatMap((bytes) =>
+      [false, true].map((solicited): Frames => (_on, forge) => [
+        valued(forge, new Uint8Array(bytes), {}, { solicited }),
+      ]),
+    ),
+  },
+  {
+    name: 'Immediate Data longer than its eight bytes',
+    cause: '1/2/5',
+    on: extended,
+    victim: agreed,
+    attempts: [9, 12, 64, 4096].map((bytes): Frames => (_on, forge) => [
+      valued(forge, new Uint8Array(bytes)),
+    ]),
+  },
+  {
+    name: 'Immediate Data on a queue that is not that of Sends',
+    cause: '1/2/1',
+    on: extended,
+    victim: agreed,
+    attempts: [1, 2, 3, 4, 0xffff_ffff].map((queue): Frames => (_on, forge) => [
+      valued(forge, immediateBody(1), { queue }),
+    ]),
+  },
+  {
+    name: 'Immediate Data of a wrong sequence',
+    cause: '1/2/3',
+    on: extended,
+    victim: agreed,
+    attempts: [0, 2, 0xffff_ffff].map((sequence): Frames => (_on, forge) => [
+      valued(forge, immediateBody(1), { sequence }),
+    ]),
+  },
+  {
+    name: 'Immediate Data in pieces',
+    cause: '1/2/4',
+    on: extended,
+    victim: agreed,
+    attempts: [
+      (_on, forge) => [valued(forge, immediateBody(1), { messageOffset: 8 })],
+      (_on, forge) => [valued(forge, immediateBody(1), {}, { last: false })],
+    ],
+  },
+  {
+    name: 'Immediate Data inside a Send',
+    cause: '0/2/6',
+    on: extended,
+    victim: agreed,
+    attempts: [
+      (on, forge) => {
+        on.granted(on.sink, 32_768, value);
+        return [forge.send(value, {}, { last: false }), valued(forge, immediateBody(1))];
+      },
+      (on, forge) => {
+        on.granted(on.sink, 32_768, value);
+        const body = sendImmediateBody(5, value);
+        return [framed(forge, body, { queue: 0 }, false), valued(forge, immediateBody(1))];
+      },
+    ],
+  },
+  {
+    name: 'a Send with immediate shorter than its value',
+    cause: '2/0/3',
+    on: extended,
+    victim: agreed,
+    attempts: [
+      ...[0, 1, 4, 7].map((bytes): Frames => (_on, forge) => [
+        framed(forge, sendImmediateBody(1).subarray(0, bytes), { queue: 0 }),
+      ]),
+      (_on, forge) => [framed(forge, sendImmediateBody(1).subarray(0, 4), { queue: 0 }, false)],
+    ],
+  },
+  {
+    name: 'a Send with immediate of a version that is not spoken',
+    cause: '0/2/5',
+    on: extended,
+    victim: agreed,
+    attempts: [0, 2, 255].map((version): Frames => (_on, forge) => [
+      framed(forge, sendImmediateBody(1, nothing, { version }), { queue: 0 }),
+    ]),
+  },
+  {
+    name: 'another kind of the extension on the queue of Sends',
+    cause: '0/2/6',
+    on: extended,
+    victim: agreed,
+    attempts: [0, 1, 2, 4, 0x81, 0x83, 255].map((sub): Frames => (_on, forge) => [
+      framed(forge, sendImmediateBody(1, value, { sub }), { queue: 0 }),
+    ]),
+  },
+  {
+    name: 'a Send with immediate longer than its receive',
+    cause: '1/2/5',
+    on: extended,
+    victim: agreed,
+    receive: 'length',
+    attempts: [
+      (_on, forge) => [framed(forge, sendImmediateBody(1, new Uint8Array(65)), { queue: 0 })],
+      (_on, forge) => [framed(forge, sendImmediateBody(1, new Uint8Array(4096)), { queue: 0 })],
+      (on, forge) => {
+        const message = new Uint8Array(64).fill(0xbd);
+        on.granted(on.sink, 32_768, message);
+        return [
+          framed(forge, sendImmediateBody(1, message), { queue: 0 }, false),
+          framed(forge, new Uint8Array(1), { queue: 0, messageOffset: 72 }),
+        ];
+      },
+    ],
+  },
+  {
+    name: 'a Send with immediate that does not go on where it was',
+    cause: '1/2/4',
+    on: extended,
+    victim: agreed,
+    attempts: [0, 1, 8, 12, 20].map((messageOffset): Frames => (on, forge) => {
+      on.granted(on.sink, 32_768, value);
+      return [
+        framed(forge, sendImmediateBody(1, value), { queue: 0 }, false),
+        framed(forge, value, { queue: 0, messageOffset }),
+      ];
+    }),
+  },
+];
+
+conform('immediate data behind what is refused', ({ provider, it }) => {
+  if (provider !== 'iwarp') return;
+
+  it('a Write that is refused takes the value behind it along', async (world) => {
+    const siege = await Siege.open(world);
+    for (const mode of modes.filter(extended)) {
+      const victim = await siege.victim(mode, agreed);
+      const { forge, ids, script } = victim;
+      const fault = forge.write(siege.closed, 0, value);
+      script.write(fault, valued(forge, immediateBody(1)));
+      siege.checkTerminate(victim, await script.rest(), { cause: '1/1/0', fault });
+      const rest = await siege.checkEnd(victim);
+      assert.deepEqual(
+        rest.map(({ id, status, operation, immediate }) => [id, status, operation, immediate]),
+        ids.receives.map((id) => [id, 'flushed', 'receive', undefined]),
+      );
+    }
+    siege.arena.check('after a refused Write');
+    await siege.stillServes();
+  });
+
+  it('what is wrong behind a parked value is told with its own header', async (world) => {
+    const siege = await Siege.open(world);
+    for (const mode of modes.filter(extended)) {
+      const victim = await siege.victim(mode, { ...agreed, receives: [] });
+      const { connection, forge, ledger, script } = victim;
+      const fault = valued(forge, new Uint8Array(9), { sequence: 3 });
+      script.write(
+        valued(forge, immediateBody(1)),
+        framed(forge, sendImmediateBody(2), { queue: 0, sequence: 2 }),
+        fault,
+      );
+      await siege.witness();
+      for (let n = 0; n < 2; n++) {
+        ledger.post('always', (id) => connection.postReceive({ length: 0, id }));
+      }
+      siege.checkTerminate(victim, await script.rest(), { cause: '1/2/5', fault });
+      const rest = await siege.checkEnd(victim);
+      assert.deepEqual(
+        rest.map(({ status, operation, immediate }) => [status, operation, immediate]),
+        [
+          ['success', 'receive-write', 1],
+          ['success', 'receive', 2],
+        ],
+      );
+    }
+    await siege.stillServes();
+  });
+
+  it('a value inside a Write has no length, and the one behind it has all of it', async (world) => {
+    const siege = await Siege.open(world);
+    const mode = { crc: false, extended: true };
+    const victim = await siege.victim(mode, { ...agreed, receives: [64] });
+    const { connection, forge, ledger, script } = victim;
+    const body = new Uint8Array(64).fill(0xbd);
+    siege.granted(siege.lent, 0, body);
+    script.write(
+      forge.write(siege.lent.descriptor, 0, body, { last: false }),
+      valued(forge, immediateBody(1)),
+    );
+    const [completion] = await outcomes(victim, 1);
+    assert.deepEqual([completion?.immediate, completion?.length], [1, 0]);
+    script.write(forge.write(siege.lent.descriptor, 64, body));
+    siege.granted(siege.lent, 64, body);
+    ledger.post('always', (id) => connection.postReceive({ length: 0, id }));
+    script.write(valued(forge, immediateBody(2), { sequence: 2 }));
+    const [next] = await outcomes(victim, 1);
+    assert.deepEqual([next?.immediate, next?.length], [2, 128], 'of the whole Write');
+    script.socket.end();
+    await siege.checkEnd(victim, {}, 'closed');
+    siege.arena.check('after a Write in pieces');
+  });
+});
+
+assault('immediate data that breaks its rules', immediates);
 assault('requests outside their grant', grants);
 assault('malformed requests of the extension', layouts);

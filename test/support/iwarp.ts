@@ -14,6 +14,7 @@ export const opcodes = {
   sendSolicitedInvalidate: 6,
   terminate: 7,
   immediate: 8,
+  immediateSolicited: 9,
   extension: 15,
 } as const;
 
@@ -321,7 +322,13 @@ export function terminateBody(
 
 export const capabilities = { flush: 1, atomicWrite: 2, immediate: 4, checksum: 8 } as const;
 
-export const extensionSubs = { flush: 1, atomicWrite: 2, flushAnswer: 0x81, atomicAnswer: 0x82 };
+export const extensionSubs = {
+  flush: 1,
+  atomicWrite: 2,
+  sendImmediate: 3,
+  flushAnswer: 0x81,
+  atomicAnswer: 0x82,
+};
 
 export interface ExtensionRequest {
   readonly sub: number;
@@ -365,6 +372,27 @@ export function extensionAnswerBody(answer: ExtensionAnswer): Uint8Array {
   body.writeUInt8(answer.durability ?? 0, 3);
   body.writeUInt32BE(answer.id, 4);
   body.writeUInt32BE(answer.errno ?? 0, 8);
+  return body;
+}
+
+/** What a Send with immediate carries: the value in front of the message. */
+export function sendImmediateBody(
+  value: number,
+  message: Uint8Array = new Uint8Array(0),
+  header: { readonly sub?: number; readonly version?: number } = {},
+): Uint8Array {
+  const body = Buffer.alloc(8 + message.length);
+  body.writeUInt8(header.sub ?? extensionSubs.sendImmediate, 0);
+  body.writeUInt8(header.version ?? 1, 1);
+  body.writeUInt32BE(value, 4);
+  body.set(message, 8);
+  return body;
+}
+
+/** The eight bytes of Immediate Data (RFC 7306), as we use them. */
+export function immediateBody(value: number): Uint8Array {
+  const body = Buffer.alloc(8);
+  body.writeUInt32BE(value, 0);
   return body;
 }
 

@@ -20,6 +20,7 @@ import {
 } from 'rpma';
 import { timed, until, withDeadline } from './deadline.js';
 import {
+  capabilities,
   encodeSetup,
   expectedWords,
   helloFrame,
@@ -186,6 +187,8 @@ export interface VictimOptions {
   readonly receives?: readonly number[];
   /** Own operations outstanding at the attack; default two reads of 64 bytes. */
   readonly own?: (connection: Connection, sink: MemoryRegion, ledger: Ledger) => void;
+  /** Capabilities that the script's hello names; default flush and atomic write. */
+  readonly hello?: number;
   /** The victim's frames to expect for them; default two. */
   readonly ownFrames?: number;
 }
@@ -319,7 +322,9 @@ export class Siege {
     await script.setup(10_000);
     script.crc = mode.crc;
     script.write(
-      mode.extended ? helloFrame(3, mode.crc) : new Forge(mode.crc).tagged(0, 1, 0n, nothing),
+      mode.extended
+        ? helloFrame(options.hello ?? capabilities.flush | capabilities.atomicWrite, mode.crc)
+        : new Forge(mode.crc).tagged(0, 1, 0n, nothing),
     );
     await withDeadline(connection.whenEstablished(), 'established');
     const posts = new Set(ledger.ids());

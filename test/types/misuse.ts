@@ -33,8 +33,12 @@ export function posts(): void {
   connection.postWrite({ length: 8 });
   // @ts-expect-error an unknown word
   connection.postWrite({ local, remote, length: 8, completion: 'never' });
-  // @ts-expect-error immediate data is no part of this version
-  connection.postSend({ local, length: 8, immediate: 1 });
+  // @ts-expect-error immediate data is a number
+  connection.postSend({ local, length: 8, immediate: 1n });
+  // @ts-expect-error a read carries none
+  connection.postRead({ local, remote, length: 8, immediate: 1 });
+  // @ts-expect-error a receive is told it, and says none
+  connection.postReceive({ local, length: 8, immediate: 1 });
   // @ts-expect-error a flush needs a type
   connection.postFlush({ remote, length: 8 });
   // @ts-expect-error an unknown flush type

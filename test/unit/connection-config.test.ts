@@ -46,13 +46,13 @@ describe('a connection configuration', () => {
       new ConnectionConfig({
         crc: 'required',
         maxFrameBytes: 'mss',
-        requireNative: ['flush', 'atomicWrite'],
+        requireNative: ['flush', 'atomicWrite', 'immediate'],
         receiverNotReadyTimeoutMs: 250,
       }),
     );
     assert.equal(native.crc, 2);
     assert.equal(native.maxFrameBytes, 1);
-    assert.equal(native.requireNative, 3);
+    assert.equal(native.requireNative, 7);
     assert.equal(native.receiverNotReadyTimeoutMs, 250);
     const plain = nativeConnectionOptions(new ConnectionConfig({ crc: false }));
     assert.equal(plain.crc, 0);

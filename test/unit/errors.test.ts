@@ -21,6 +21,7 @@ function completion(status: Completion['status']): Completion {
     status,
     operation: 'write',
     length: 0,
+    immediate: undefined,
     queuePairNumber: 1,
     providerError: 0,
     durability: undefined,

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
+  completionFlags,
   completionLayout,
   completionStatusNumber,
   operationNumber,
@@ -58,6 +59,18 @@ describe('submission records', () => {
     assert.equal(view.getBigUint64(0, false), 0x0102030405060708n);
   });
 
+  test('immediate data lies in the first four bytes of the value', () => {
+    const records = new SubmissionRecords(2);
+    records.encode(1, recordHead(operationNumber.send, 3, 0), 9, 8, 7, noPlace, 6, 5);
+    records.setImmediate(1, 2 ** 32 - 2);
+    const at = submissionLayout.sizeBytes + submissionLayout.value;
+    const view = new DataView(records.buffer, at, 8);
+    assert.equal(view.getUint32(0, true), 2 ** 32 - 2);
+    assert.equal(view.getUint32(4, true), 0);
+    records.encode(1, recordHead(operationNumber.send, 1, 0), 9, 8, 7, noPlace, 6, 5);
+    assert.equal(view.getUint32(0, true), 0, 'the next record has none');
+  });
+
   test('saved records come back where they are put', () => {
     const records = new SubmissionRecords(4);
     records.encode(2, recordHead(operationNumber.send, 1, 0), 9, 8, 7, noPlace, 6, 5);
@@ -90,6 +103,7 @@ describe('completion records', () => {
           status: 'remote-access',
           operation: 'receive',
           length,
+          immediate: undefined,
           queuePairNumber: pair,
           providerError: errno,
           durability: undefined,
@@ -97,6 +111,18 @@ describe('completion records', () => {
         });
       }),
     );
+  });
+
+  test('immediate data is told with its flag only', () => {
+    const records = new CompletionRecords(1);
+    const view = new DataView(records.buffer);
+    view.setUint8(completionLayout.operation, operationNumber.receiveWrite);
+    view.setUint32(completionLayout.immediate, 0xfedc_ba98, true);
+    assert.equal(records.immediate(0), undefined);
+    view.setUint8(completionLayout.flags, completionFlags.immediate);
+    assert.equal(records.immediate(0), 0xfedc_ba98);
+    assert.equal(records.decode(0).immediate, 0xfedc_ba98);
+    assert.equal(records.decode(0).operation, 'receive-write');
   });
 
   test('an untouched failure surely changed nothing; durability is told of successes only', () => {

@@ -11,6 +11,15 @@
 #include "provider/iwarp/queue_pair.h"
 
 namespace rpma::iwarp {
+namespace {
+
+/** Of the receive queue, whatever used the receive. */
+bool is_receive(std::uint8_t operation) {
+  return operation == static_cast<std::uint8_t>(abi::Operation::Receive) ||
+         operation == static_cast<std::uint8_t>(abi::Operation::ReceiveWrite);
+}
+
+}  // namespace
 
 CompletionQueue::CompletionQueue(std::uint32_t size)
     : ring_(RPMA_FAULT_POINT("iwarp.completion-ring"), std::max<std::uint32_t>(size, 1)) {}
@@ -30,8 +39,7 @@ std::uint32_t CompletionQueue::take(provider::Completion* out, std::uint32_t max
   for (std::uint32_t i = 0; i < taken; ++i) {
     Entry& entry = ring_[head_];
     out[i] = entry.completion;
-    const bool receive =
-        entry.completion.operation == static_cast<std::uint8_t>(abi::Operation::Receive);
+    const bool receive = is_receive(entry.completion.operation);
     (receive ? entry.credits->receive : entry.credits->send).fetch_sub(1);
     entry.credits.reset();
     head_ = head_ + 1 == ring_.size() ? 0 : head_ + 1;

@@ -91,8 +91,10 @@ using OpcodeSet = std::uint16_t;
 }
 
 inline constexpr OpcodeSet kPlainOpcodes = 0x00FF;
+inline constexpr OpcodeSet kImmediateOpcodes =
+    opcode_bit(Opcode::kImmediate) | opcode_bit(Opcode::kImmediateSolicited);
 inline constexpr OpcodeSet kExtendedOpcodes =
-    kPlainOpcodes | opcode_bit(Opcode::kImmediate) | opcode_bit(Opcode::kExtension);
+    kPlainOpcodes | kImmediateOpcodes | opcode_bit(Opcode::kExtension);
 
 [[nodiscard]] constexpr bool opcode_is_tagged(Opcode opcode) noexcept {
   return opcode == Opcode::kWrite || opcode == Opcode::kReadResponse;

@@ -82,6 +82,7 @@ provider::Capabilities Device::capabilities() const {
   capabilities.native_flush = true;
   capabilities.native_atomic_write = true;
   capabilities.persistent_flush = true;
+  capabilities.immediate_data = true;
   capabilities.background_progress = true;
   capabilities.max_message_bytes = abi::kMessageBytesMax;
   capabilities.max_private_data_bytes = abi::kPrivateDataBytes;

@@ -29,7 +29,7 @@ std::shared_ptr<CompletionQueue> iwarp_queue(
 }  // namespace
 
 std::uint16_t offered_capabilities(const provider::QueuePairConfig& config) {
-  std::uint16_t capabilities = kCapabilityFlush | kCapabilityAtomicWrite;
+  std::uint16_t capabilities = kCapabilityFlush | kCapabilityAtomicWrite | kCapabilitySendImmediate;
   if (config.crc != 0) capabilities |= kCapabilityCrc;
   return capabilities;
 }
@@ -97,7 +97,27 @@ Status QueuePair::post_send(const provider::WorkRequest& request) {
     return Status::failure(abi::Code::NotSupported,
                            "the connection was set up without outbound reads (ORD 0)");
   }
+  if (request.with_immediate) {
+    const Status status = check_immediate_post(request);
+    if (!status.ok()) return status;
+  }
   return sends_.push(request);
+}
+
+/** Of an established connection. */
+Status QueuePair::check_immediate_post(const provider::WorkRequest& request) const {
+  if ((agreed_.load() & kCapabilitySendImmediate) == 0) {
+    return Status::failure(abi::Code::NotSupported,
+                           "the other side does not take immediate data: it speaks no extension, "
+                           "or one without it");
+  }
+  // Message offsets have 32 bits and count the value in front of the message.
+  if (request.carrier == abi::Operation::Send &&
+      request.length > abi::kMessageBytesMax - kSendImmediateHeaderBytes) {
+    return Status::failure(abi::Code::OutOfRange,
+                           "a send with immediate has 8 bytes less than another");
+  }
+  return Status::success();
 }
 
 void QueuePair::kick() { pump(abi::kInlineSendBytes); }
@@ -128,6 +148,7 @@ provider::Capabilities QueuePair::capabilities() const {
   capabilities.native_flush = (agreed & kCapabilityFlush) != 0;
   capabilities.persistent_flush = capabilities.native_flush;
   capabilities.native_atomic_write = (agreed & kCapabilityAtomicWrite) != 0;
+  capabilities.immediate_data = (agreed & kCapabilitySendImmediate) != 0;
   capabilities.background_progress = true;
   capabilities.max_message_bytes = abi::kMessageBytesMax;
   capabilities.max_private_data_bytes = abi::kPrivateDataBytes;

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -130,6 +131,9 @@ class QueuePair final : public provider::QueuePair,
   static constexpr int kProgress = -2;  // driver_: the progress thread
   static constexpr std::uint64_t kUnit = 1'000'000;
 
+  // queue_pair.cc
+  Status check_immediate_post(const provider::WorkRequest& request) const;
+
   // queue_pair_drive.cc
   void serve();
   void serve_locked();
@@ -148,8 +152,13 @@ class QueuePair final : public provider::QueuePair,
   // queue_pair_frames.cc
   Verdict first_frame(const Segment& segment, std::span<const std::byte> fpdu);
   Verdict request_frame(const Segment& segment, std::span<const std::byte> fpdu);
+  Verdict other_frame(const Segment& segment, std::span<const std::byte> payload);
   Verdict write_frame(const Segment& segment, std::span<const std::byte> payload);
-  Verdict send_frame(const Segment& segment, std::span<const std::byte> payload);
+  Verdict send_immediate_frame(const Segment& segment, std::span<const std::byte> payload);
+  Verdict immediate_frame(const Segment& segment, std::span<const std::byte> payload);
+  Verdict place_message(std::uint64_t offset, std::span<const std::byte> bytes, bool last,
+                        std::optional<std::uint32_t> immediate);
+  void count_write(const Segment& segment);
   Verdict read_request(const Segment& segment, std::span<const std::byte> payload);
   Verdict extension_request(const Segment& segment, std::span<const std::byte> payload);
   Verdict read_response(const Segment& segment, std::span<const std::byte> payload);
@@ -197,10 +206,14 @@ class QueuePair final : public provider::QueuePair,
   std::mutex serve_mutex_;
   std::atomic<bool> serve_requested_{false};
   Receiver receiver_;
+  OpcodeSet opcodes_ = kPlainOpcodes;  // that the other side may use
   Negotiated negotiated_;
   bool first_frame_due_ = false;  // of a responder: nothing has come in yet
   bool extension_ = false;
-  bool send_parks_ = false;  // the message in progress is being parked
+  bool send_parks_ = false;           // the message in progress is being parked
+  std::uint32_t send_immediate_ = 0;  // of the Send with immediate in progress
+  std::uint64_t write_bytes_ = 0;     // of the newest Write, until another request comes
+  bool write_open_ = false;           // there is more of it to come
   std::deque<std::vector<std::byte>> parked_;
   std::size_t parked_bytes_ = 0;
   std::size_t parked_messages_ = 0;
@@ -250,6 +263,8 @@ class QueuePair final : public provider::QueuePair,
 /** The provider's word for a request that it could not serve: what a Terminate's cause does to us.
  */
 abi::CompletionStatus status_of_cause(Cause cause);
+/** Its message waits for a receive of ours: everything on the queue of Sends. */
+bool takes_receive(const Segment& segment);
 /** A key that names nothing, bounds, or rights: memory was used that was not granted. */
 bool is_protection(Cause cause);
 /** What this side offers, a mask of abi::kExtensionCapabilities*. */

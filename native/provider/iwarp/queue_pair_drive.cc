@@ -53,7 +53,7 @@ bool QueuePair::replay_parked() {
   while (!parked_.empty()) {
     const std::vector<std::byte>& fpdu = parked_.front();
     // It passed every check when it came in; only its place in memory was missing.
-    const SegmentParse parse = parse_segment(fpdu, extension_ ? kExtendedOpcodes : kPlainOpcodes);
+    const SegmentParse parse = parse_segment(fpdu, opcodes_);
     const Verdict verdict = parse.state == ParseState::kComplete
                                 ? request_frame(parse.segment, fpdu)
                                 : Verdict::fail(Cause::kDdpLocal);
@@ -64,7 +64,7 @@ bool QueuePair::replay_parked() {
       end(std::move(reason));
       return false;
     }
-    const bool message = opcode_is_send(parse.segment.opcode) && parse.segment.last;
+    const bool message = takes_receive(parse.segment) && parse.segment.last;
     parked_bytes_ -= fpdu.size();
     parked_.pop_front();
     if (message) {

@@ -90,7 +90,12 @@ void QueuePair::become_established() {
     return;
   }
   agreed_.store(agreed);
-  receiver_.configure(negotiated_.crc, extension_ ? kExtendedOpcodes : kPlainOpcodes);
+  opcodes_ = extension_ ? kExtendedOpcodes : kPlainOpcodes;
+  // What was not agreed on is as unknown as to a peer without the extension.
+  if ((agreed & kCapabilitySendImmediate) == 0) {
+    opcodes_ &= static_cast<OpcodeSet>(~kImmediateOpcodes);
+  }
+  receiver_.configure(negotiated_.crc, opcodes_);
   transmitter_.configure(negotiated_.crc,
                          frame_bytes(config_, negotiated_.large_frames || extension_, socket_.fd()),
                          inbound_.get());

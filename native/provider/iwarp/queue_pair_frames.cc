@@ -69,6 +69,10 @@ std::span<const std::byte> payload_of(const Segment& segment, std::span<const st
 
 }  // namespace
 
+bool takes_receive(const Segment& segment) {
+  return !segment.tagged && segment.queue == kSendQueueNumber;
+}
+
 bool is_protection(Cause cause) { return cause_layer(cause) <= 1 && cause_type(cause) == 1; }
 
 abi::CompletionStatus status_of_cause(Cause cause) {
@@ -127,20 +131,33 @@ Verdict QueuePair::first_frame(const Segment& segment, std::span<const std::byte
 /** A request of the other side; Stall when it must wait for a receive. */
 Verdict QueuePair::request_frame(const Segment& segment, std::span<const std::byte> fpdu) {
   const std::span<const std::byte> payload = payload_of(segment, fpdu);
+  const bool write = segment.opcode == Opcode::kWrite;
+  const Verdict verdict = write ? write_frame(segment, payload) : other_frame(segment, payload);
+  if (verdict.kind != Verdict::Kind::Taken) return verdict;
+  if (write) {
+    count_write(segment);
+  } else if (!write_open_) {
+    write_bytes_ = 0;  // what comes now does not follow it
+  }
+  return verdict;
+}
+
+Verdict QueuePair::other_frame(const Segment& segment, std::span<const std::byte> payload) {
   switch (segment.opcode) {
-    case Opcode::kWrite:
-      return write_frame(segment, payload);
     case Opcode::kReadRequest:
       return read_request(segment, payload);
     case Opcode::kSend:
     case Opcode::kSendSolicited:
-      return send_frame(segment, payload);
+      return place_message(segment.message_offset, payload, segment.last, std::nullopt);
+    case Opcode::kImmediate:
+    case Opcode::kImmediateSolicited:
+      return immediate_frame(segment, payload);
     case Opcode::kSendInvalidate:
     case Opcode::kSendSolicitedInvalidate:
       return Verdict::fail(Cause::kRemoteInvalidate);  // no region of ours allows it
     case Opcode::kExtension:
-      if (segment.queue == kRequestQueueNumber) return extension_request(segment, payload);
-      return Verdict::fail(Cause::kOperationOpcode);
+      return segment.queue == kRequestQueueNumber ? extension_request(segment, payload)
+                                                  : send_immediate_frame(segment, payload);
     default:
       return Verdict::fail(Cause::kOperationOpcode);
   }
@@ -149,7 +166,7 @@ Verdict QueuePair::request_frame(const Segment& segment, std::span<const std::by
 /** Keeps a request for later, within the space of a connection; beyond it the socket is not read.
  */
 Verdict QueuePair::park(const Segment& segment, std::span<const std::byte> fpdu) {
-  const bool message = opcode_is_send(segment.opcode) && segment.last;
+  const bool message = takes_receive(segment) && segment.last;
   const bool full = parked_bytes_ + fpdu.size() > abi::kParkedBytes ||
                     (message && parked_messages_ >= abi::kParkedMessages);
   if (!full) {
@@ -181,6 +198,13 @@ Verdict QueuePair::write_frame(const Segment& segment, std::span<const std::byte
   }
   note_dirty(access.use.region(), segment.tagged_offset, payload.size());
   return Verdict::taken();
+}
+
+/** The Immediate Data behind a Write tells how many bytes it had. */
+void QueuePair::count_write(const Segment& segment) {
+  if (!write_open_) write_bytes_ = 0;
+  write_bytes_ += segment.payload_bytes;
+  write_open_ = !segment.last;
 }
 
 /** What a plain peer wrote, for the Read that is its flush (PeerOptions.directWriteToPmem). */
@@ -236,6 +260,7 @@ Verdict QueuePair::on_direct(const Segment& segment) {
     settle_response(segment, sends_.oldest_waiting());
     return Verdict::taken();
   }
+  count_write(segment);
   if (const auto region = context_->regions.find(segment.stag)) {
     note_dirty(region, segment.tagged_offset, segment.payload_bytes);
   }
@@ -244,22 +269,50 @@ Verdict QueuePair::on_direct(const Segment& segment) {
 
 // ---- Messages ----------------------------------------------------------------------------------
 
-Verdict QueuePair::send_frame(const Segment& segment, std::span<const std::byte> payload) {
+/** A piece of a message, `offset` bytes behind its beginning. */
+Verdict QueuePair::place_message(std::uint64_t offset, std::span<const std::byte> bytes, bool last,
+                                 std::optional<std::uint32_t> immediate) {
   if (!receives_.in_progress() && !receives_.begin()) return Verdict::stall();
   const ReceiveQueue::Receive& receive = receives_.current();
-  if (std::uint64_t{segment.message_offset} + payload.size() > receive.length) {
-    receives_.complete(abi::CompletionStatus::Length, 0, 0);
+  if (offset + bytes.size() > receive.length) {
+    receives_.fail(abi::CompletionStatus::Length, 0);
     return Verdict::fail(Cause::kUntaggedTooLong);
   }
-  if (!payload.empty() && !memory::copy_bytes(receive.memory + segment.message_offset,
-                                              payload.data(), payload.size(), receive.guarded)) {
+  if (!bytes.empty() &&
+      !memory::copy_bytes(receive.memory + offset, bytes.data(), bytes.size(), receive.guarded)) {
     receive.use->poison();
-    receives_.complete(abi::CompletionStatus::LocalProtection, 0, EFAULT);
+    receives_.fail(abi::CompletionStatus::LocalProtection, EFAULT);
     return Verdict::fail(Cause::kDdpLocal);
   }
-  if (segment.last) {
-    receives_.complete(abi::CompletionStatus::Success, segment.message_offset + payload.size(), 0);
+  if (last) receives_.deliver({abi::Operation::Receive, offset + bytes.size(), immediate});
+  return Verdict::taken();
+}
+
+/** A Send whose first segment begins with the value; message offsets count those bytes. */
+Verdict QueuePair::send_immediate_frame(const Segment& segment,
+                                        std::span<const std::byte> payload) {
+  if ((agreed_.load() & kCapabilitySendImmediate) == 0) {
+    return Verdict::fail(Cause::kOperationOpcode);
   }
+  if (segment.message_offset != 0) {
+    return place_message(segment.message_offset - kSendImmediateHeaderBytes, payload, segment.last,
+                         send_immediate_);
+  }
+  const SendImmediateParse parse = decode_send_immediate(segment, payload);
+  if (parse.cause != Cause::kNone) return Verdict::fail(parse.cause);
+  send_immediate_ = parse.header.value;
+  return place_message(0, payload.subspan(kSendImmediateHeaderBytes), segment.last,
+                       send_immediate_);
+}
+
+/** Immediate Data: it takes a receive, of which it touches no byte. */
+Verdict QueuePair::immediate_frame(const Segment& segment, std::span<const std::byte> payload) {
+  const Cause malformed = check_immediate(segment);
+  if (malformed != Cause::kNone) return Verdict::fail(malformed);
+  const std::optional<std::uint32_t> value = decode_immediate(payload);
+  if (!value) return Verdict::fail(Cause::kMpaFraming);
+  if (!receives_.begin()) return Verdict::stall();
+  receives_.deliver({abi::Operation::ReceiveWrite, write_open_ ? 0 : write_bytes_, value});
   return Verdict::taken();
 }
 

@@ -65,33 +65,39 @@ bool ReceiveQueue::begin() {
   return true;
 }
 
-void ReceiveQueue::complete(abi::CompletionStatus status, std::uint64_t length, int error) {
+void ReceiveQueue::complete(abi::CompletionStatus status, const Arrival& arrival, int error) {
   in_progress_ = false;
   const Receive done = std::move(current_);
   current_ = Receive{};
-  publish(done, status, length, error);
+  publish(done, status, arrival, error);
 }
 
 void ReceiveQueue::flush() {
-  if (in_progress_) complete(abi::CompletionStatus::Flushed, 0, 0);
+  if (in_progress_) fail(abi::CompletionStatus::Flushed, 0);
   std::deque<Receive> rest;
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     rest.swap(posted_);
   }
-  for (const Receive& receive : rest) publish(receive, abi::CompletionStatus::Flushed, 0, 0);
+  for (const Receive& receive : rest) publish(receive, abi::CompletionStatus::Flushed, {}, 0);
 }
 
 void ReceiveQueue::publish(const Receive& receive, abi::CompletionStatus status,
-                           std::uint64_t length, int error) {
+                           const Arrival& arrival, int error) {
   RPMA_FAULT_TALLY("operations.settled");
   provider::Completion completion{};
   completion.id = static_cast<double>(receive.id);
-  completion.operation = static_cast<std::uint8_t>(abi::Operation::Receive);
+  completion.operation = static_cast<std::uint8_t>(arrival.operation);
   completion.status = static_cast<std::uint8_t>(status);
   completion.queue_pair_number = number_;
-  completion.length = static_cast<std::uint32_t>(length);
+  // A Write may have more bytes than the field can tell, because no receive bounds it.
+  completion.length =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(arrival.length, UINT32_MAX));
+  if (arrival.immediate) {
+    completion.flags |= abi::kCompletionFlagsImmediate;
+    completion.immediate = *arrival.immediate;
+  }
   completion.provider_error = error;
   completions_->publish(completion, credits_);
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "provider/iwarp/completion_queue.h"
 
@@ -30,6 +31,12 @@ class ReceiveQueue {
   [[nodiscard]] std::uint32_t free_slots() const;
   [[nodiscard]] bool empty() const;
 
+  /** What a completion tells of a message that has come. */
+  struct Arrival {
+    abi::Operation operation = abi::Operation::Receive;
+    std::uint64_t length = 0;
+    std::optional<std::uint32_t> immediate;
+  };
   /** A message begins: it uses the oldest receive; false when there is none. */
   bool begin();
   /** The receive of the message in progress; of the driver. */
@@ -37,13 +44,15 @@ class ReceiveQueue {
   [[nodiscard]] bool in_progress() const { return in_progress_; }
   /** A receive, posted or in progress, has its memory there; of the driver. */
   [[nodiscard]] bool uses(const memory::Region* region) const;
-  void complete(abi::CompletionStatus status, std::uint64_t length, int error);
+  void deliver(const Arrival& arrival) { complete(abi::CompletionStatus::Success, arrival, 0); }
+  void fail(abi::CompletionStatus status, int error) { complete(status, {}, error); }
 
   /** The end: everything posted completes as flushed; with the driver's and sender's locks held. */
   void flush();
 
  private:
-  void publish(const Receive& receive, abi::CompletionStatus status, std::uint64_t length,
+  void complete(abi::CompletionStatus status, const Arrival& arrival, int error);
+  void publish(const Receive& receive, abi::CompletionStatus status, const Arrival& arrival,
                int error);
 
   const std::uint32_t size_;

@@ -136,14 +136,18 @@ bool Transmitter::choose() {
     if (answers) {
       if (InboundRequest* answer = inbound_->begin_answer()) {
         ++answers_in_row_;
-        current_ = Message{Kind::Answer, nullptr, answer, 0, 0};
+        current_ = Message{};
+        current_.kind = Kind::Answer;
+        current_.answer = answer;
         if (answer->kind != InboundRequest::Kind::Read) current_.sequence = answer_sequence_++;
         return true;
       }
     } else if (SendSlot* slot = sends_.take()) {
       answers_in_row_ = 0;
-      current_ = Message{Kind::Send, slot, nullptr, 0, 0};
-      if (slot->request.carrier == abi::Operation::Send) {
+      current_ = Message{};
+      current_.kind = Kind::Send;
+      current_.slot = slot;
+      if (slot->request.carrier == abi::Operation::Send || slot->request.with_immediate) {
         current_.sequence = send_sequence_++;
       } else if (slot->answered()) {
         current_.sequence = request_sequence_++;
@@ -199,16 +203,31 @@ bool Transmitter::build() {
 
 bool Transmitter::build_send(Frame& out) {
   const provider::WorkRequest& request = current_.slot->request;
-  if (request.carrier == abi::Operation::Write) return build_write(out);
-  if (request.carrier != abi::Operation::Send) return build_request(out);
+  if (request.carrier == abi::Operation::Write) {
+    return current_.written ? build_immediate(out) : build_write(out);
+  }
+  return request.carrier == abi::Operation::Send ? build_message(out) : build_request(out);
+}
+
+bool Transmitter::build_message(Frame& out) {
+  const provider::WorkRequest& request = current_.slot->request;
+  // The value stands in front of the message: its first segment carries it, and offsets count it.
+  const std::size_t in_front = request.with_immediate ? kSendImmediateHeaderBytes : 0;
+  const std::size_t carried = current_.offset == 0 ? in_front : 0;
   const std::uint64_t left = request.length - current_.offset;
-  const std::size_t bytes = cut(left, untagged_max_);
+  const std::size_t bytes = cut(left, untagged_max_ - carried);
   UntaggedHeader header;
-  header.opcode = Opcode::kSend;
+  header.opcode = request.with_immediate ? Opcode::kExtension : Opcode::kSend;
   header.last = out.last = bytes == left;
   header.sequence = current_.sequence;
-  header.message_offset = static_cast<std::uint32_t>(current_.offset);
-  out.head_bytes = static_cast<std::uint32_t>(encode_untagged_header(out.head, header, bytes));
+  if (current_.offset != 0) {
+    header.message_offset = static_cast<std::uint32_t>(current_.offset + in_front);
+  }
+  std::size_t head = encode_untagged_header(out.head, header, carried + bytes);
+  if (head != 0 && carried != 0) {
+    head += encode_send_immediate(std::span(out.head).subspan(head), {.value = request.immediate});
+  }
+  out.head_bytes = static_cast<std::uint32_t>(head);
   const std::byte* payload = bytes == 0 ? nullptr : current_.slot->memory() + current_.offset;
   current_.offset += bytes;
   return finish(out, payload, bytes, request.local.get());
@@ -220,7 +239,9 @@ bool Transmitter::build_write(Frame& out) {
   const std::size_t bytes = cut(left, tagged_max_);
   TaggedHeader header;
   header.opcode = Opcode::kWrite;
-  header.last = out.last = bytes == left;
+  header.last = bytes == left;
+  out.last = header.last && !request.with_immediate;
+  current_.written = header.last;
   header.stag = request.remote_key;
   header.tagged_offset = request.remote_address + current_.offset;
   out.head_bytes = static_cast<std::uint32_t>(encode_tagged_header(out.head, header, bytes));
@@ -232,6 +253,14 @@ bool Transmitter::build_write(Frame& out) {
   }
   current_.offset += bytes;
   return finish(out, payload, bytes, request.local.get());
+}
+
+/** Behind its Write, with nothing between: one message is finished before the next begins. */
+bool Transmitter::build_immediate(Frame& out) {
+  out.last = true;
+  out.head_bytes = static_cast<std::uint32_t>(
+      encode_immediate(out.head, current_.sequence, current_.slot->request.immediate));
+  return finish(out, nullptr, 0, nullptr);
 }
 
 /** A Read Request, or a flush or atomic write of the extension: one frame without payload. */

@@ -17,6 +17,7 @@
 
 #include "provider/iwarp/buffer_pool.h"
 #include "provider/iwarp/ddp.h"
+#include "provider/iwarp/extension.h"
 #include "provider/iwarp/first_sequence.h"
 #include "provider/iwarp/inbound_requests.h"
 #include "provider/iwarp/mpa.h"
@@ -67,10 +68,10 @@ class Transmitter {
 
  private:
   enum class Kind : std::uint8_t { None, Control, Send, Answer };
-  static constexpr std::size_t kWindow = 16;     // frames built ahead of TCP
-  static constexpr std::size_t kHeadBytes = 96;  // a header, or a whole small frame
+  static constexpr std::size_t kWindow = 16;      // frames built ahead of TCP
+  static constexpr std::size_t kHeadBytes = 104;  // a header, or a whole small frame
   static constexpr std::size_t kInlinePayload =
-      kHeadBytes - kUntaggedHeaderBytes - kTrailerBytesMax;
+      kHeadBytes - kUntaggedHeaderBytes - kSendImmediateHeaderBytes - kTrailerBytesMax;
   static constexpr unsigned kAnswersInRow = 4;
 
   struct Frame {
@@ -94,7 +95,8 @@ class Transmitter {
     SendSlot* slot = nullptr;
     InboundRequest* answer = nullptr;
     std::uint64_t offset = 0;
-    std::uint32_t sequence = 0;  // of an untagged message
+    std::uint32_t sequence = 0;  // of an untagged message, or the Immediate behind a Write
+    bool written = false;        // all of the Write is cut, its Immediate is next
   };
 
   [[nodiscard]] bool broken() const {
@@ -105,7 +107,9 @@ class Transmitter {
   std::size_t cut(std::uint64_t left, std::size_t payload_max);
   bool build();
   bool build_send(Frame& frame);
+  bool build_message(Frame& frame);
   bool build_write(Frame& frame);
+  bool build_immediate(Frame& frame);
   bool build_request(Frame& frame);
   bool build_answer(Frame& frame);
   bool build_read_response(Frame& frame);
