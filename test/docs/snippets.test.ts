@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Runs the programs on the pages. A block of TypeScript is a whole program; one marked as continued
-// goes on with the program before it. What it prints must be what the blocks of output behind it
-// say, nothing when there are none. Its types are checked too.
+// Runs the programs on the pages. A block of TypeScript or JavaScript is a whole program; one
+// marked as continued goes on with the program before it. What it prints must be what the blocks of
+// output behind it say, nothing when there are none. Its types are checked too. Blocks for a shell
+// are shell.test.ts's.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -15,24 +16,31 @@ import { assertOutput, blocksOf, linkPackage, readPage, runProgram, userPages } 
 
 interface Snippet {
   readonly name: string;
+  readonly language: string;
   readonly source: string;
   readonly output: string;
 }
 
 function snippetsOf(page: string): Snippet[] {
   const snippets: Snippet[] = [];
+  let isLast = false; // whether a program, not a command, was the last to print
   for (const { language, role, text, line } of blocksOf(readPage(page))) {
     const last = snippets.at(-1);
-    if (language === 'ts' && role === '') {
-      snippets.push({ name: `${page}:${line}`, source: text, output: '' });
-    } else if (language === 'ts') {
+    const isProgram = language === 'ts' || language === 'js';
+    if (role === 'unrun') continue;
+    if (isProgram && role === '') {
+      snippets.push({ name: `${page}:${line}`, language, source: text, output: '' });
+    } else if (isProgram) {
       assert.equal(role, 'continued', `${page}:${line}: unknown kind of program`);
       assert.ok(last !== undefined, `${page}:${line}: nothing to continue`);
+      assert.equal(language, last.language, `${page}:${line}: continues another language`);
       snippets.splice(-1, 1, { ...last, source: `${last.source}\n${text}` });
-    } else if (role === 'output') {
+    } else if (role === 'output' && isLast) {
       assert.ok(last !== undefined, `${page}:${line}: output of no program`);
       snippets.splice(-1, 1, { ...last, output: last.output + text });
     }
+    if (isProgram) isLast = true;
+    if (language === 'sh') isLast = false;
   }
   return snippets;
 }
@@ -60,6 +68,11 @@ function typeErrors(files: readonly string[]): string {
   );
 }
 
+async function compiled(source: string): Promise<string> {
+  const options = { loader: 'ts', format: 'esm', target: 'node20.19' } as const;
+  return (await transform(source, options)).code;
+}
+
 describe('the programs on the pages', () => {
   const snippets = userPages().flatMap(snippetsOf);
   let folder = '';
@@ -84,17 +97,12 @@ describe('the programs on the pages', () => {
     assert.equal(typeErrors(files), '');
   });
 
-  for (const [index, { name, source, output }] of snippets.entries()) {
+  for (const [index, { name, language, source, output }] of snippets.entries()) {
     test(`${name} runs`, async () => {
       const ownFolder = join(folder, `program-${index}`);
       mkdirSync(ownFolder);
       const file = join(ownFolder, 'program.mjs');
-      const { code } = await transform(source, {
-        loader: 'ts',
-        format: 'esm',
-        target: 'node20.19',
-      });
-      writeFileSync(file, code);
+      writeFileSync(file, language === 'js' ? source : await compiled(source));
       const { stdout } = await runProgram(file, [], ownFolder);
       assertOutput(stdout, output, name);
     });

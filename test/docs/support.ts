@@ -16,38 +16,52 @@ const programDeadlineMs = 30_000;
 /** The folder of compiled JavaScript, which is also a package named rpma. */
 export const compiledRoot: string = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
+/** Every Markdown page of the package, relative to it. */
+export function allPages(): string[] {
+  const inRoot = readdirSync(packageRoot()).filter((name) => name.endsWith('.md'));
+  const below = ['docs', 'examples'].flatMap((top) =>
+    readdirSync(join(packageRoot(), top), { recursive: true })
+      .map((entry) => join(top, String(entry)))
+      .filter((page) => page.endsWith('.md')),
+  );
+  return [...inRoot, ...below].sort();
+}
+
 /** Every Markdown page of the documentation for users, relative to the package. */
 export function userPages(): string[] {
-  const pages = ['README.md'];
-  for (const top of ['docs', 'examples']) {
-    for (const entry of readdirSync(join(packageRoot(), top), { recursive: true })) {
-      const page = join(top, String(entry));
-      if (page.endsWith('.md') && !page.startsWith(join('docs', 'internals'))) pages.push(page);
-    }
-  }
-  return pages.sort();
+  return allPages().filter(
+    (page) => /^(README\.md|docs\/|examples\/)/.test(page) && !page.startsWith('docs/internals/'),
+  );
 }
 
 export function readPage(page: string): string {
   return readFileSync(join(packageRoot(), page), 'utf8');
 }
 
-/** A fenced block: the words behind the fence, and the text between the fences. */
+/**
+ * A fenced block: the words behind the fence, and the text between the fences. Behind the language
+ * comes a role, or why the block is not run: `sh unrun: it takes minutes`.
+ */
 export interface Block {
   readonly language: string;
   readonly role: string;
+  /** Why it is not run; '' where it is. */
+  readonly unrun: string;
   readonly text: string;
   readonly line: number;
 }
 
 export function blocksOf(markdown: string): Block[] {
   const blocks: Block[] = [];
-  let open: { language: string; role: string; line: number; lines: string[] } | null = null;
+  let open: (Omit<Block, 'text'> & { readonly lines: string[] }) | null = null;
   for (const [index, text] of markdown.split('\n').entries()) {
     if (open === null) {
-      const fence = /^```(\S+)(?: (\S+))?$/.exec(text);
+      const fence = /^```(\S*) ?(.*)$/.exec(text);
       if (fence !== null) {
-        open = { language: fence[1] ?? '', role: fence[2] ?? '', line: index + 1, lines: [] };
+        const [, language = '', words = ''] = fence;
+        const unrun = /^unrun: (.+)$/.exec(words)?.[1] ?? '';
+        const role = unrun === '' ? words : 'unrun';
+        open = { language, role, unrun, line: index + 1, lines: [] };
       }
     } else if (text === '```') {
       const { lines, ...rest } = open;
@@ -62,9 +76,9 @@ export function blocksOf(markdown: string): Block[] {
 }
 
 /**
- * Makes the folder a package of its own, where `import 'rpma'` finds the compiled sources. Below the
- * package it would be a part of it, and the name would lead to dist/, if there is one, as old as it
- * may be.
+ * Makes the folder a package of its own, where `import 'rpma'` finds the compiled sources. Below
+ * the package it would be a part of it, and the name would lead to dist/, if there is one, as old
+ * as it may be.
  */
 export function linkPackage(folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
