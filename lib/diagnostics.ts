@@ -25,8 +25,11 @@ export type ErrorReportKind =
  * whatever happens; `count` says how often it happened since the last one.
  */
 export interface ErrorReport {
+  /** Where it happened. */
   readonly endpoint: Endpoint;
+  /** What happened. */
   readonly kind: ErrorReportKind;
+  /** How often since the last message of this kind. */
   readonly count: number;
   /** Where the newest came from; null of a pause. */
   readonly address: string | null;

@@ -17,6 +17,7 @@ const jobs = {
   soak: 'kills processes in the middle of their work, again and again',
   example: 'runs one program of an example: <name> <server|client> [arguments]',
   rpma: 'runs the command rpma from this checkout: devices, serve, ping, decode',
+  docs: 'builds the reference of the public surface into build/reference',
   pack: "builds dist/ and this machine's binary, then packs the tarball",
   build: 'builds dist/ and both flavours of the addon',
 };

@@ -12,7 +12,10 @@ import { failureOf } from './failure.js';
 import type { NativeReport } from './native.js';
 
 /** Names of the channels. */
-export const channels: { readonly error: 'rpma:error' } = Object.freeze({ error: 'rpma:error' });
+export const channels: {
+  /** Its messages are {@link ErrorReport}s. */
+  readonly error: 'rpma:error';
+} = Object.freeze({ error: 'rpma:error' });
 
 const errors = channel(channels.error);
 

@@ -7,6 +7,7 @@ import { generateAbi, staleAbi } from '../generate-abi.mjs';
 import { wrapAllComments } from '../format/comments.mjs';
 import { sourcesInGyp, sourcesInTree, writeSources } from '../list-sources.mjs';
 import { tsc } from '../package/dist.mjs';
+import { buildReference } from '../package/reference.mjs';
 import { listFiles, root } from '../setup/files.mjs';
 import { setUp } from '../setup/index.mjs';
 import { capture } from '../setup/processes.mjs';
@@ -71,6 +72,7 @@ function steps(fix) {
       work: tool('eslint/bin/eslint.js', '--max-warnings=0', ...(fix ? ['--fix'] : []), '.'),
     },
     { name: 'types (tsc)', work: tool(path.relative(path.join(root, 'node_modules'), tsc)) },
+    { name: 'reference (typedoc)', work: buildReference },
     { name: 'house rules (tidy)', work: tidy },
   ];
 }
