@@ -100,10 +100,10 @@ export class OperationBatch {
    * @returns this
    * @throws ERR_RPMA_INVALID_ARG_TYPE operation, or something in it, has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE local or remote alone, a length without both, or a bad word
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond a region, no safe integer, or the batch is full
+   * @throws ERR_RPMA_OUT_OF_RANGE beyond a region, no safe integer, an immediate value that is no
+   *   32-bit number, or the batch is full
    * @throws ERR_RPMA_USAGE remote lacks WriteDestination, or local WriteSource
    * @throws ERR_RPMA_CLOSED local is closed
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_write`
    */
@@ -117,7 +117,7 @@ export class OperationBatch {
     } catch (error) {
       throw atIndex(error, core.length);
     }
-    core.close(local, false);
+    core.close(local, operation.immediate !== undefined);
     return this;
   }
 
@@ -180,10 +180,10 @@ export class OperationBatch {
    * @returns this
    * @throws ERR_RPMA_INVALID_ARG_TYPE operation, or something in it, has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an offset or a length without local, or a bad word
-   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, no safe integer, or the batch is full
+   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, no safe integer, an immediate value that is no
+   *   32-bit number, or the batch is full
    * @throws ERR_RPMA_USAGE local lacks Send
    * @throws ERR_RPMA_CLOSED local is closed
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data, which this version does not offer
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_send`
    */
@@ -197,7 +197,7 @@ export class OperationBatch {
     } catch (error) {
       throw atIndex(error, core.length);
     }
-    core.close(local, false);
+    core.close(local, operation.immediate !== undefined);
     return this;
   }
 

@@ -8,7 +8,13 @@
 import { flushTypeNumber, operationNumber, statusNumber } from './abi.generated.js';
 import type { ConnectionCore } from './connection-core.js';
 import type { FailureContext } from './failure.js';
-import { notPersistent, operationWords, whyNotLocal, type OperationScope } from './operations.js';
+import {
+  notPersistent,
+  operationWords,
+  requireImmediate,
+  whyNotLocal,
+  type OperationScope,
+} from './operations.js';
 import type { RegionCore } from './region-core.js';
 import { SubmissionRecords } from './submission.js';
 import { asError, outOfRange } from './validate.js';
@@ -33,12 +39,15 @@ export class OperationBatchCore implements OperationScope {
   /** The same, each once: few, whatever the length. */
   readonly #distinct = new Set<RegionCore>();
   #newest: RegionCore | null = null;
-  #hasPersistentFlush = false;
+  /** Something that not every connection takes. */
+  #hasConditional = false;
   length = 0;
   /** Of the operation that is being encoded: any peer will do until it is posted. */
   peer: object = noPeer;
   /** The connection decides at the post. */
   readonly persistentFlush: boolean = true;
+  readonly capabilities: OperationScope['capabilities'] = { immediateData: true };
+  readonly agreed: null = null;
 
   constructor(capacity: number) {
     this.records = new SubmissionRecords(capacity);
@@ -58,13 +67,13 @@ export class OperationBatchCore implements OperationScope {
   }
 
   /** The operation at `length` is encoded. */
-  close(local: RegionCore | null, isPersistentFlush: boolean): void {
+  close(local: RegionCore | null, isConditional: boolean): void {
     this.#regions[this.length++] = local;
     if (local !== null && local !== this.#newest) {
       this.#newest = local;
       this.#distinct.add(local);
     }
-    if (isPersistentFlush) this.#hasPersistentFlush = true;
+    if (isConditional) this.#hasConditional = true;
   }
 
   clear(): void {
@@ -72,7 +81,7 @@ export class OperationBatchCore implements OperationScope {
     this.#regions.length = 0;
     this.#distinct.clear();
     this.#newest = null;
-    this.#hasPersistentFlush = false;
+    this.#hasConditional = false;
   }
 
   /** Posts what is behind `start`, as far as there is room; how many were accepted. */
@@ -103,12 +112,24 @@ export class OperationBatchCore implements OperationScope {
       const index = this.#regions.indexOf(region, start);
       if (index >= 0) throw atIndex(whyNotLocal(connection, region, 0, 0, 0), index);
     }
-    if (!this.#hasPersistentFlush || connection.persistentFlush) return;
-    for (let index = start; index < this.length; index++) {
-      const isFlush = this.records.operation(index) === operationNumber.flush;
-      if (isFlush && this.records.flushType(index) === flushTypeNumber.persistent) {
-        throw atIndex(notPersistent(), index);
+    if (!this.#hasConditional) return;
+    if (connection.persistentFlush && connection.capabilities.immediateData) return;
+    for (let index = start; index < this.length; index++) this.#checkOne(connection, index);
+  }
+
+  /** What depends on the connection. */
+  #checkOne(connection: ConnectionCore, index: number): void {
+    const { records } = this;
+    const operation = records.operation(index);
+    try {
+      if (operation === operationNumber.flush) {
+        const isPersistent = records.flushType(index) === flushTypeNumber.persistent;
+        if (isPersistent && !connection.persistentFlush) throw notPersistent();
+      } else if (records.hasImmediate(index)) {
+        requireImmediate(connection, operation === operationNumber.send ? 'send' : 'write');
       }
+    } catch (error) {
+      throw atIndex(error, index);
     }
   }
 

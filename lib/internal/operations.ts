@@ -41,8 +41,8 @@ export interface OperationScope {
   /** Whether persistent flushes need no word of the operator, or have it. */
   readonly persistentFlush: boolean;
   /** As far as they are known; `agreed` asks anew, and is null while it is not established. */
-  readonly capabilities: Capabilities;
-  readonly agreed: Capabilities | null;
+  readonly capabilities: Pick<Capabilities, 'immediateData'>;
+  readonly agreed: Pick<Capabilities, 'immediateData' | 'nativeFlush'> | null;
 }
 
 const signalled = submissionFlags.signalled;
@@ -213,12 +213,16 @@ function checkedImmediate(
   const { immediate } = options;
   if (immediate === undefined) return undefined;
   const value = requireInteger(immediate, 'immediate', 0, immediateMax);
-  if (!scope.capabilities.immediateData) {
-    // Whether the connection is up at all is for the post to say.
-    const { agreed } = scope;
-    if (agreed?.immediateData === false) throw noImmediate(word, agreed.nativeFlush);
-  }
+  requireImmediate(scope, word);
   return value;
+}
+
+/** Throws when the other side takes no immediate data. */
+export function requireImmediate(scope: OperationScope, word: 'write' | 'send'): void {
+  if (scope.capabilities.immediateData) return;
+  // Whether the connection is up at all is for the post to say.
+  const { agreed } = scope;
+  if (agreed?.immediateData === false) throw noImmediate(word, agreed.nativeFlush);
 }
 
 function noImmediate(word: 'write' | 'send', isExtended: boolean): Error {

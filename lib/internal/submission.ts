@@ -5,7 +5,7 @@
 // the call. Fields are in host order, which is little-endian on every platform the package is built
 // for; the first four bytes go in one store.
 
-import { limits, submissionLayout as layout } from './abi.generated.js';
+import { limits, submissionFlags, submissionLayout as layout } from './abi.generated.js';
 
 /** Where remote memory is, as a record says it: halves of the base address, and the key. */
 export interface RemotePlace {
@@ -85,6 +85,11 @@ export class SubmissionRecords {
 
   operation(index: number): number {
     return this.#bytes[index * layout.sizeBytes + layout.operation] ?? 0;
+  }
+
+  hasImmediate(index: number): boolean {
+    const flags = this.#bytes[index * layout.sizeBytes + layout.flags] ?? 0;
+    return (flags & submissionFlags.immediate) !== 0;
   }
 
   flushType(index: number): number {

@@ -12,6 +12,7 @@ import {
   Connection,
   type ConnectionOptions,
   type MemoryRegion,
+  OperationBatch,
   type RemoteRegion,
   type Peer,
 } from 'rpma';
@@ -124,6 +125,25 @@ conform('immediate data of the verbs tier', ({ it }) => {
     assert.ok(
       box.bytes.every((byte) => byte === 0),
       'no byte of a receive',
+    );
+  });
+
+  it('a batch carries values as single posts do', async (world) => {
+    const { pair, local, remote } = await stage(world);
+    for (let id = 1; id <= 3; id++) pair.target.postReceive({ length: 0, id });
+    const batch = new OperationBatch(3)
+      .send({ length: 0, immediate: 0xffff_ffff })
+      .write({ local, remote, length: 8, immediate: 0 })
+      .send({ length: 0 });
+    assert.equal(pair.initiator.post(batch), 3);
+    assert.deepEqual(await taken(pair.target.completionQueue, 3), [
+      [1, 'receive', 0, 0xffff_ffff],
+      [2, 'receive-write', 8, 0],
+      [3, 'receive', 0, undefined],
+    ]);
+    assert.throws(
+      () => batch.clear().send({ length: 0, immediate: 2 ** 32 }),
+      /operation 0 of the batch: .*immediate/,
     );
   });
 

@@ -140,7 +140,7 @@ conform('plain peer as responder', ({ provider, it }) => {
   });
 
   it('of a batch the post decides whether a persistent flush is vouched for', async (world) => {
-    const { connection, script } = await asInitiator(world);
+    const { connection, script } = await plainResponder(world);
     const batch = new OperationBatch(2)
       .write({ length: 0, completion: 'on-error' })
       .flush({ remote, length: 64, type: 'persistent' });
@@ -152,6 +152,18 @@ conform('plain peer as responder', ({ provider, it }) => {
     assert.equal((await script.frame()).opcode, opcodes.write);
     script.answerRead(await script.readRequest(), new Uint8Array(8));
     assert.equal((await takeOk(connection.completionQueue)).durability, 'vouched');
+  });
+
+  it('of a batch the post refuses immediate data and names the place', async (world) => {
+    const { connection, local } = await plainResponder(world);
+    const batch = new OperationBatch(3)
+      .write({ length: 0 })
+      .send({ local, length: 8, immediate: 7 })
+      .write({ local, remote, length: 8, immediate: 8 });
+    assert.throws(() => connection.post(batch), withCode('NOT_SUPPORTED'));
+    assert.throws(() => connection.post(batch), /operation 1 of the batch: send: immediate data/);
+    assert.throws(() => connection.post(batch, 2), /operation 2 of the batch: write: immediate/);
+    assert.equal(connection.sendQueueFree, 10, 'nothing was posted');
   });
 
   it('an atomic write is an 8-byte Write after all earlier Reads completed', async (world) => {
