@@ -108,6 +108,9 @@ const tests: Readonly<Record<string, Proof>> = {
   requestSpent: connecting('a request is spent by connecting, and by nothing else'),
   dataEmpty: connecting('private data of no bytes is the same as none (librpma refuses it)'),
   ends: connecting('an end may be asked for twice: everything that closes closes once'),
+  immediate: by('immediate')(
+    'rpma_send_with_imm and rpma_write_with_imm: the arguments of send and write are checked',
+  ),
 };
 
 /** What a usage bit opens to the other side. */
@@ -137,7 +140,6 @@ const reasons: Readonly<Record<string, Proof>> = {
   unknown: because('a defect of the library itself (ERR_RPMA_INTERNAL)'),
   noChannel: because('this version has no shared completion channel'),
   noDescriptors: because('this version has no descriptors for epoll'),
-  noImmediate: because('this version has no immediate data'),
   noLog: because('this version has no log'),
   noSharedQueue: because('this version has no shared receive queue'),
   noPaging: because('this version has no device with on-demand paging to ask'),
