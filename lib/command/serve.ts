@@ -203,7 +203,7 @@ function summarise({ output, json }: CommandContext, guests: Guests, startedMs: 
   else {
     const clients = `${came} ${came === 1 ? 'client' : 'clients'}`;
     const failed = refused === 0 ? '' : `, ${refused} not established`;
-    output.line(`served ${clients} in ${seconds} s, ${lost} lost${failed}`);
+    output.line(`served ${clients} in ${seconds.toFixed(1)} s, ${lost} lost${failed}`);
   }
 }
 

@@ -39,6 +39,9 @@ fi
 exec $program "$@"
 `;
 
+/** The name `npx`, which knows that program alone. */
+const npx = '#!/bin/sh\n[ "$1" = rpma ] && shift && exec rpma "$@"\n';
+
 /** Figures as they differ from run to run: times, descriptors. */
 function withoutFigures(text: string): string {
   return text
@@ -60,8 +63,10 @@ class Session {
     this.#page = page;
     this.#folder = folder;
     mkdirSync(join(folder, 'bin'));
-    writeFileSync(join(folder, 'bin', 'rpma'), shim);
-    chmodSync(join(folder, 'bin', 'rpma'), 0o755);
+    for (const [name, text] of Object.entries({ rpma: shim, npx })) {
+      writeFileSync(join(folder, 'bin', name), text);
+      chmodSync(join(folder, 'bin', name), 0o755);
+    }
   }
 
   #start(text: string): RunningCommand {
@@ -127,14 +132,17 @@ function isExample(page: string): boolean {
 function shellBlocks(page: string): Block[] {
   let isShell = false;
   return blocksOf(readPage(page)).filter(({ language, role }) => {
+    if (role === 'unrun') return false;
     if (language === 'sh' || language === 'ts' || language === 'js') isShell = language === 'sh';
-    return role !== 'unrun' && isShell;
+    return isShell;
   });
 }
 
 describe('the commands on the pages', () => {
   const pages = allPages().filter((page) => !isExample(page) && shellBlocks(page).length > 0);
-  assert.ok(pages.includes('docs/reference/command.md'));
+  for (const page of ['docs/start.md', 'docs/reference/command.md']) {
+    assert.ok(pages.includes(page), page);
+  }
   for (const page of pages) {
     test(`${page}: each prints what the page says`, async () => {
       const folder = await diskFolder();

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { blocksOf, readPage } from '../docs/support.js';
 import { packageRoot } from '../support/folders.js';
 
 interface Manifest {
@@ -186,6 +187,21 @@ describe('the packed tarball', () => {
       assert.ok(bytes.subarray(0, 4096).every((byte) => byte === 0));
     } finally {
       rmSync(path.dirname(file), { recursive: true });
+    }
+  });
+
+  test("runs the tutorial's program", () => {
+    const blocks = blocksOf(readPage('docs/start.md'));
+    const program = blocks.filter(({ language }) => language === 'js').map(({ text }) => text);
+    writeFileSync(path.join(folder, 'start.mjs'), program.join('\n'));
+    mkdirSync(onDisk, { recursive: true });
+    const empty = mkdtempSync(path.join(onDisk, 'start-'));
+    try {
+      const output = blocks.filter(({ role }) => role === 'output').at(-1)?.text ?? '';
+      assert.match(output, /^durability: persisted$/m);
+      assert.equal(node([path.join(folder, 'start.mjs')], empty), output);
+    } finally {
+      rmSync(empty, { recursive: true });
     }
   });
 
