@@ -7,6 +7,7 @@
       "native/addon/connection_options.cc",
       "native/addon/environment.cc",
       "native/addon/environment_end.cc",
+      "native/addon/epoll_set.cc",
       "native/addon/fault_run.cc",
       "native/addon/handle_table.cc",
       "native/addon/methods_connection.cc",
@@ -18,6 +19,7 @@
       "native/addon/methods_queue.cc",
       "native/addon/methods_region.cc",
       "native/addon/methods_test.cc",
+      "native/addon/methods_waiting.cc",
       "native/addon/module.cc",
       "native/addon/ready_list.cc",
       "native/addon/views.cc",
@@ -62,6 +64,7 @@
       "native/rma/connection.cc",
       "native/rma/flush.cc",
       "native/rma/peer.cc",
+      "native/rma/readiness.cc",
       "native/rma/shares.cc",
       "native/rma/ticket_table.cc"
     ]

@@ -71,6 +71,22 @@ export class CompletionQueue implements Source<Completion> {
   }
 
   /**
+   * For epoll(7) and poll(2), made at first use, for the verbs tier: readable, level-triggered,
+   * until `poll()`, `pollInto()` or `tryTake()` has returned nothing; readable for good once the
+   * queue has ended, until that was seen. The queue owns it: never close or read it.
+   *
+   * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel, which has an fd
+   * @throws ERR_RPMA_CLOSED it has ended and is empty
+   * @throws ERR_RPMA_LIMIT the system has no descriptor left
+   * @see librpma: `rpma_cq_get_fd`
+   */
+  get fd(): number {
+    this.#claimWait('completionQueue.fd');
+    return this.#core.descriptor.fd;
+  }
+
+  /**
    * Takes what is there; never blocks.
    *
    * @param max - most completions, 1 to 65536, default 16
@@ -114,6 +130,7 @@ export class CompletionQueue implements Source<Completion> {
    * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
    * @throws ERR_RPMA_ABORTED the signal ended the wait
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @throws ERR_RPMA_AGAIN 1024 waits are pending
    * @remarks Thread safety: per object, on the thread that made it.
@@ -121,6 +138,7 @@ export class CompletionQueue implements Source<Completion> {
    */
   wait(options?: WaitOptions): Promise<boolean> {
     return this.#claimed(
+      'completionQueue.wait()',
       () => this.#core.source.waitFor(options, this.#some, false) as Promise<boolean>,
     );
   }
@@ -133,12 +151,13 @@ export class CompletionQueue implements Source<Completion> {
    * @throws ERR_RPMA_INVALID_ARG_TYPE timeoutMs is no number
    * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds, or Infinity on the main thread
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_cq_wait`
    */
   waitSync(timeoutMs: number): boolean {
-    this.#core.claimForVerbs();
+    this.#claimWait('completionQueue.waitSync()');
     return this.#core.source.waitForSync(timeoutMs, this.#some, false) as boolean;
   }
 
@@ -151,13 +170,14 @@ export class CompletionQueue implements Source<Completion> {
    * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds
    * @throws ERR_RPMA_ABORTED the signal ended the wait
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @throws ERR_RPMA_AGAIN 1024 waits are pending
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
    */
   take(options?: WaitOptions): Promise<Completion | null> {
-    return this.#claimed(() => this.#core.source.take(options));
+    return this.#claimed('completionQueue.take()', () => this.#core.source.take(options));
   }
 
   /**
@@ -168,12 +188,13 @@ export class CompletionQueue implements Source<Completion> {
    * @throws ERR_RPMA_INVALID_ARG_TYPE timeoutMs is no number
    * @throws ERR_RPMA_OUT_OF_RANGE timeoutMs is out of bounds, or Infinity on the main thread
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel
    * @throws ERR_RPMA_BUSY an iterator waits on it
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
    */
   takeSync(timeoutMs: number): Completion | null {
-    this.#core.claimForVerbs();
+    this.#claimWait('completionQueue.takeSync()');
     return this.#core.source.takeSync(timeoutMs);
   }
 
@@ -196,11 +217,12 @@ export class CompletionQueue implements Source<Completion> {
    *
    * @returns an iterator
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_cq_wait`, `rpma_cq_get_wc`
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Completion> {
-    this.#core.claimForVerbs();
+    this.#claimWait('iteration over a completion queue');
     return this.#core.source.iterate();
   }
 
@@ -216,6 +238,7 @@ export class CompletionQueue implements Source<Completion> {
    * @throws ERR_RPMA_INVALID_ARG_TYPE options, capacity or signal has the wrong type
    * @throws ERR_RPMA_OUT_OF_RANGE capacity is not a whole number from 1 to 65536
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume it
+   * @throws ERR_RPMA_SHARED_CHANNEL its connection waits by completionChannel
    * @throws ERR_RPMA_ABORTED the signal ended the iteration
    * @throws ERR_RPMA_BUSY another consumer waits on it, or the turn before was not awaited
    * @remarks Thread safety: per object, on the thread that made it.
@@ -229,7 +252,7 @@ export class CompletionQueue implements Source<Completion> {
   ): AsyncIterableIterator<CompletionBatch> {
     checkWaitOptions(options);
     const batch = new CompletionBatch(options.capacity ?? batchCapacity);
-    this.#core.claimForVerbs();
+    this.#claimWait('completionQueue.batches()');
     const target = access.batch(batch) as BatchCore;
     const fill = (): CompletionBatch | null => {
       target.length = this.#core.pollInto(target.records);
@@ -238,11 +261,16 @@ export class CompletionQueue implements Source<Completion> {
     return oneAtATime(this.#core.source.iterate(fill, options.signal));
   }
 
+  #claimWait(what: string): void {
+    this.#core.requireOwnChannel(what);
+    this.#core.claimForVerbs();
+  }
+
   readonly #some = (): true | null => (this.#core.hasSome() ? true : null);
 
-  #claimed<T>(wait: () => Promise<T>): Promise<T> {
+  #claimed<T>(what: string, wait: () => Promise<T>): Promise<T> {
     try {
-      this.#core.claimForVerbs();
+      this.#claimWait(what);
     } catch (error) {
       return Promise.reject(asError(error));
     }

@@ -10,6 +10,7 @@ import { access } from './internal/access.js';
 import type { NativeConnectionOptions } from './internal/native.js';
 import {
   describe,
+  optionalBoolean,
   optionalInteger,
   outOfRange,
   refuseUnoffered,
@@ -46,6 +47,11 @@ export interface ConnectionOptions {
   readonly deadPeerTimeoutMs?: number | undefined;
   /** How long a message may wait for a receive (Infinity, as librpma). */
   readonly receiverNotReadyTimeoutMs?: number | undefined;
+  /**
+   * One completion channel for both of its queues (false): `connection.completionChannel` tells
+   * which has something, and there is no waiting on a queue by itself.
+   */
+  readonly sharedCompletionChannel?: boolean | undefined;
   /** One of peer.createCompletionQueue(), to serve several connections; default a private one. */
   readonly completionQueue?: CompletionQueue | undefined;
   /** The connection fails where one of these would be emulated or absent ([]). */
@@ -159,6 +165,12 @@ export class ConnectionConfig implements ConnectionOptions {
   readonly deadPeerTimeoutMs: number;
   /** How long a message may wait for a receive. */
   readonly receiverNotReadyTimeoutMs: number;
+  /**
+   * One completion channel for both of its queues.
+   *
+   * @see librpma: `rpma_conn_cfg_set_compl_channel`, `rpma_conn_cfg_get_compl_channel`
+   */
+  readonly sharedCompletionChannel: boolean;
   /** A queue that serves several connections; undefined for a private one. */
   readonly completionQueue: CompletionQueue | undefined;
   /** What must not be emulated. */
@@ -177,15 +189,15 @@ export class ConnectionConfig implements ConnectionOptions {
    *
    * @param options - what differs from the defaults
    * @throws ERR_RPMA_INVALID_ARG_TYPE an option has the wrong type
-   * @throws ERR_RPMA_INVALID_ARG_VALUE an option is an unknown word
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an option is an unknown word, or a shared completion channel
+   *   is asked for with a queue of several connections
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
-   * @throws ERR_RPMA_NOT_SUPPORTED a shared receive queue or completion channel is asked for
+   * @throws ERR_RPMA_NOT_SUPPORTED a shared receive queue is asked for
    * @remarks Thread safety: any thread; the value belongs to the one that made it.
    * @see librpma: `rpma_conn_cfg_new` and its setters
    */
   constructor(options: ConnectionOptions = {}) {
     requireObject(options, 'connection');
-    refuseUnoffered(options, 'sharedCompletionChannel', false, 'connection');
     refuseUnoffered(options, 'sharedReceiveQueue', null, 'connection');
     const o = options;
     this.resolveTimeoutMs = milliseconds(
@@ -227,6 +239,18 @@ export class ConnectionConfig implements ConnectionOptions {
       throw wrongType('completionQueue', 'a CompletionQueue', o.completionQueue);
     }
     this.completionQueue = o.completionQueue;
+    this.sharedCompletionChannel = optionalBoolean(
+      o.sharedCompletionChannel,
+      'sharedCompletionChannel',
+      false,
+    );
+    if (this.sharedCompletionChannel && o.completionQueue !== undefined) {
+      throw argumentError(
+        'ERR_RPMA_INVALID_ARG_VALUE',
+        'sharedCompletionChannel is for the queues of one connection, and completionQueue serves ' +
+          'several: leave one of them out',
+      );
+    }
     this.requireNative = nativeFeatures(o.requireNative);
     this.crc = checksum(o.crc);
     this.maxFrameBytes = frameBytes(o.maxFrameBytes);

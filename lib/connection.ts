@@ -10,6 +10,7 @@ import { ConnectionPromises } from './connection-promises.js';
 import { memoryUsage } from './internal/abi.generated.js';
 import { access, constructorKey } from './internal/access.js';
 import { adoptConnection } from './internal/adoption.js';
+import { ChannelCore } from './internal/channel-core.js';
 import { checkConnection, type ConnectionCore } from './internal/connection-core.js';
 import { eventSourceOf } from './internal/event-source.js';
 import { ticketOf, ticketTimeout } from './internal/hand-over.js';
@@ -54,6 +55,7 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
   readonly #config: ConnectionConfig;
   readonly #queue: CompletionQueue;
   readonly #receiveQueue: CompletionQueue | null;
+  readonly #channel: Source<CompletionQueue> | null;
   readonly #events: Source<ConnectionEvent>;
 
   static {
@@ -69,7 +71,31 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
     this.#queue = config.completionQueue ?? completionQueueOf(core.queue);
     const hasOwn = core.receiveQueue !== core.queue;
     this.#receiveQueue = hasOwn ? completionQueueOf(core.receiveQueue) : null;
-    this.#events = eventSourceOf(core.events);
+    this.#channel = config.sharedCompletionChannel ? this.#shareChannel() : null;
+    this.#events = eventSourceOf(core.events, () => {
+      core.requireHere('connection events');
+      return core.eventDescriptor.fd;
+    });
+  }
+
+  #shareChannel(): Source<CompletionQueue> {
+    const core = this.#core;
+    const queues = [{ core: core.queue, face: this.#queue }];
+    if (this.#receiveQueue !== null) {
+      queues.push({ core: core.receiveQueue, face: this.#receiveQueue });
+    }
+    const channel = new ChannelCore(queues, core.keepAlive, () => {
+      core.requireHere('completion channel');
+    });
+    core.channel = channel;
+    return eventSourceOf(
+      channel.source,
+      () => channel.descriptor.fd,
+      () => {
+        core.requireHere('completion channel');
+        channel.claim();
+      },
+    );
   }
 
   /**
@@ -159,9 +185,22 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
   }
 
   /**
+   * Tells which of its queues has something, and yields that queue until it is empty: poll it. With
+   * both busy it yields them in turn. null unless sharedCompletionChannel. The first use claims the
+   * queues for the verbs tier.
+   *
+   * @throws ERR_RPMA_QUEUE_CLAIMED (from the methods of it) awaited operations consume a queue
+   * @throws ERR_RPMA_BUSY (from the methods of it) an iterator waits on it
+   * @see librpma: `rpma_conn_wait`, `rpma_conn_get_compl_fd`
+   */
+  get completionChannel(): Source<CompletionQueue> | null {
+    return this.#channel;
+  }
+
+  /**
    * What happened: established, closed, lost, …; each once, kept until read (at most 8).
    *
-   * @see librpma: `rpma_conn_next_event`, `rpma_utils_conn_event_2str`
+   * @see librpma: `rpma_conn_next_event`, `rpma_conn_get_event_fd`, `rpma_utils_conn_event_2str`
    */
   get events(): Source<ConnectionEvent> {
     return this.#events;

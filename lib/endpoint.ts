@@ -69,6 +69,18 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
     return this.#port;
   }
 
+  /**
+   * For epoll(7) and poll(2), made at first use: readable, level-triggered, until `tryTake()` has
+   * returned null. The endpoint owns it and closes it when it is closed: never close or read it.
+   *
+   * @throws ERR_RPMA_CLOSED the endpoint is closed
+   * @throws ERR_RPMA_LIMIT the system has no descriptor left
+   * @see librpma: `rpma_ep_get_fd`
+   */
+  get fd(): number {
+    return this.#core.descriptor.fd;
+  }
+
   /** Whether close() was called. */
   get closed(): boolean {
     return this.#core.state !== 'open';

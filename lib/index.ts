@@ -13,6 +13,7 @@ export { ConnectionRequest, IncomingRequest, OutgoingRequest } from './connectio
 export { Connection } from './connection.js';
 export { devices, versions } from './devices.js';
 export { Endpoint } from './endpoint.js';
+export { Epoll } from './epoll.js';
 export {
   type ErrorScope,
   isRpmaError,
@@ -39,6 +40,8 @@ export {
   type DurableResult,
   type EmptyPart,
   type EndpointLimits,
+  type EpollEvent,
+  type EpollInterest,
   type FlushOperation,
   type FlushType,
   type Guarantee,
@@ -50,6 +53,7 @@ export {
   type Memory,
   MemoryUsage,
   type Operation,
+  type Pollable,
   type PostOptions,
   type PrivateDataChoice,
   type ProviderName,

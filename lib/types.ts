@@ -70,8 +70,34 @@ export interface Source<T> extends AsyncIterable<T> {
   takeSync(timeoutMs: number): T | null;
   /** Never blocks. */
   tryTake(): T | null;
+  /**
+   * For epoll(7) and poll(2), made at first use: readable, level-triggered, until tryTake() (or
+   * poll()) has returned nothing; readable for good at the end. The object owns it: never close or
+   * read it.
+   */
+  readonly fd: number;
   /** One consumer at a time; ends when the source is closed and empty; break loses nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T>;
+}
+
+/** What an Epoll can watch: a Source, any object with a descriptor, or a descriptor. */
+export type Pollable = number | { readonly fd: number };
+
+/** What of it is waited for; hang-ups and errors are always told. */
+export type EpollInterest = 'read' | 'write' | 'both';
+
+/** One of an Epoll that is ready. A fresh value each. */
+export interface EpollEvent<D> {
+  /** What was attached to it. */
+  readonly data: D;
+  /** Something is there to take or read, or the end. */
+  readonly readable: boolean;
+  /** Writing would not block. */
+  readonly writable: boolean;
+  /** The other end of a socket or pipe is gone. */
+  readonly hangup: boolean;
+  /** Something is wrong with it: reading or writing tells. */
+  readonly error: boolean;
 }
 
 /** What moves the bytes: see the design of each in docs. This version offers 'iwarp'. */

@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "6cb294713b8ebc76";
+inline constexpr const char* kAbiHash = "e0d4b6c1d83cd3e4";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -51,9 +51,10 @@ enum class Code : std::uint16_t {
   AbiMismatch = 33,
   Internal = 34,
   HandOver = 35,
+  SharedChannel = 36,
 };
 
-inline constexpr std::size_t kCodeCount = 36;
+inline constexpr std::size_t kCodeCount = 37;
 
 inline constexpr const char* kCodeNames[kCodeCount] = {
     "ERR_RPMA_OK",
@@ -92,6 +93,7 @@ inline constexpr const char* kCodeNames[kCodeCount] = {
     "ERR_RPMA_ABI_MISMATCH",
     "ERR_RPMA_INTERNAL",
     "ERR_RPMA_HAND_OVER",
+    "ERR_RPMA_SHARED_CHANNEL",
 };
 
 inline constexpr const char* kCodeMessages[kCodeCount] = {
@@ -131,6 +133,7 @@ inline constexpr const char* kCodeMessages[kCodeCount] = {
     "the native addon was built for another version; rebuild it",
     "a defect of rpma; please report it",
     "the ticket cannot be adopted",
+    "the completion channel is shared: wait on it, not on the queue",
 };
 
 // A number outside the table is a defect of ours and reads as the internal error.
@@ -209,8 +212,9 @@ enum class ReadyKind : std::uint8_t {
   Endpoint = 1,
   Events = 2,
   Completions = 3,
+  Epoll = 4,
 };
-inline constexpr std::size_t kReadyKindCount = 4;
+inline constexpr std::size_t kReadyKindCount = 5;
 
 enum class ReportKind : std::uint8_t {
   None = 0,
@@ -229,8 +233,10 @@ enum class ObjectKind : std::uint8_t {
   Endpoint = 4,
   Connection = 5,
   Queue = 6,
+  Readiness = 7,
+  Epoll = 8,
 };
-inline constexpr std::size_t kObjectKindCount = 7;
+inline constexpr std::size_t kObjectKindCount = 9;
 
 enum class TicketKind : std::uint8_t {
   None = 0,
@@ -274,6 +280,11 @@ inline constexpr std::uint32_t kSubmissionFlagsImmediate = 2;
 
 inline constexpr std::uint32_t kCompletionFlagsImmediate = 1;
 inline constexpr std::uint32_t kCompletionFlagsUntouched = 2;
+
+inline constexpr std::uint32_t kEpollFlagsReadable = 1;
+inline constexpr std::uint32_t kEpollFlagsWritable = 2;
+inline constexpr std::uint32_t kEpollFlagsHangup = 4;
+inline constexpr std::uint32_t kEpollFlagsError = 8;
 
 inline constexpr std::uint32_t kMemoryUsageReadSource = 1;
 inline constexpr std::uint32_t kMemoryUsageReadDestination = 2;
@@ -334,6 +345,7 @@ inline constexpr std::uint64_t kStagingSendBytesLeast = 16384u;
 inline constexpr std::uint64_t kTakeBackMs = 1u;
 inline constexpr std::uint64_t kConnectionEvents = 8u;
 inline constexpr std::uint64_t kSyncWaitSliceMs = 50u;
+inline constexpr std::uint64_t kEpollEvents = 1024u;
 inline constexpr std::uint64_t kDrainMs = 1u;
 inline constexpr std::uint64_t kPersistSliceBytes = 262144u;
 inline constexpr std::uint64_t kRevokeGraceMs = 1000u;
@@ -415,5 +427,17 @@ static_assert(std::is_trivially_copyable_v<Ready>);
 static_assert(offsetof(Ready, handle) == 0);
 static_assert(offsetof(Ready, kind) == 8);
 static_assert(offsetof(Ready, reserved) == 12);
+
+// One descriptor of an Epoll that is ready, native to JavaScript.
+struct EpollEvent {
+  double id;  // as given when it was added
+  std::uint32_t flags;  // epollFlags
+  std::uint32_t reserved;  // zero
+};
+static_assert(sizeof(EpollEvent) == 16);
+static_assert(std::is_trivially_copyable_v<EpollEvent>);
+static_assert(offsetof(EpollEvent, id) == 0);
+static_assert(offsetof(EpollEvent, flags) == 8);
+static_assert(offsetof(EpollEvent, reserved) == 12);
 
 }  // namespace rpma::abi

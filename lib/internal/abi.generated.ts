@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = '6cb294713b8ebc76';
+export const abiHash = 'e0d4b6c1d83cd3e4';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -260,6 +260,13 @@ export const statuses = [
     retryable: false,
     message: 'the ticket cannot be adopted',
   },
+  {
+    code: 'ERR_RPMA_SHARED_CHANNEL',
+    class: 'RpmaError',
+    scope: 'operation',
+    retryable: false,
+    message: 'the completion channel is shared: wait on it, not on the queue',
+  },
 ] as const;
 
 export type StatusCode =
@@ -298,7 +305,8 @@ export type StatusCode =
   | 'ERR_RPMA_WC_PROVIDER'
   | 'ERR_RPMA_ABI_MISMATCH'
   | 'ERR_RPMA_INTERNAL'
-  | 'ERR_RPMA_HAND_OVER';
+  | 'ERR_RPMA_HAND_OVER'
+  | 'ERR_RPMA_SHARED_CHANNEL';
 
 export type StatusClass = 'none' | 'TypeError' | 'RangeError' | 'RpmaError';
 /** The largest thing that is permanently affected. */
@@ -342,6 +350,7 @@ export const statusNumber = {
   abiMismatch: 33,
   internal: 34,
   handOver: 35,
+  sharedChannel: 36,
 } as const;
 
 export const operations = [
@@ -467,6 +476,7 @@ export const readyKinds = [
   'endpoint',
   'events',
   'completions',
+  'epoll',
 ] as const;
 
 export type ReadyKind = (typeof readyKinds)[number];
@@ -476,6 +486,7 @@ export const readyKindNumber = {
   endpoint: 1,
   events: 2,
   completions: 3,
+  epoll: 4,
 } as const;
 
 export const reportKinds = [
@@ -504,6 +515,8 @@ export const objectKinds = [
   'endpoint',
   'connection',
   'queue',
+  'readiness',
+  'epoll',
 ] as const;
 
 export type ObjectKind = (typeof objectKinds)[number];
@@ -516,6 +529,8 @@ export const objectKindNumber = {
   endpoint: 4,
   connection: 5,
   queue: 6,
+  readiness: 7,
+  epoll: 8,
 } as const;
 
 export const ticketKinds = [
@@ -579,6 +594,13 @@ export const submissionFlags = {
 export const completionFlags = {
   immediate: 1,
   untouched: 2,
+} as const;
+
+export const epollFlags = {
+  readable: 1,
+  writable: 2,
+  hangup: 4,
+  error: 8,
 } as const;
 
 export const memoryUsage = {
@@ -645,6 +667,7 @@ export const limits = {
   takeBackMs: 1,
   connectionEvents: 8,
   syncWaitSliceMs: 50,
+  epollEvents: 1024,
   drainMs: 1,
   persistSliceBytes: 262144,
   revokeGraceMs: 1000,
@@ -696,5 +719,13 @@ export const readyLayout = {
   sizeBytes: 16,
   handle: 0,
   kind: 8,
+  reserved: 12,
+} as const;
+
+/** One descriptor of an Epoll that is ready, native to JavaScript. Offsets in bytes. */
+export const epollEventLayout = {
+  sizeBytes: 16,
+  id: 0,
+  flags: 8,
   reserved: 12,
 } as const;

@@ -17,6 +17,7 @@ import type {
 import type { ConnectionConfig } from '../connection-config.js';
 import { connectionStates, statusNumber, ticketKindNumber } from './abi.generated.js';
 import { placeName } from './address.js';
+import type { ConnectionChannel } from './channel-core.js';
 import { eventOf, UnreadEvents, type EventContext } from './connection-events.js';
 import { ConnectionLines } from './connection-lines.js';
 import { encodeNote, type ConnectionNote, type QueueNote } from './connection-note.js';
@@ -31,6 +32,7 @@ import {
   unlisten,
   type ReadyListener,
 } from './environment.js';
+import { describeEvents } from './event-descriptor.js';
 import { failureOf, type FailureContext } from './failure.js';
 import { KeepAlive } from './keep-alive.js';
 import { native, type Handle, type NativeEvent, type NativeResult } from './native.js';
@@ -38,6 +40,7 @@ import { operationWords } from './operations.js';
 import type { PeerCore } from './peer-core.js';
 import { refuseHopeless, type Line, type LinePort } from './promise-tier.js';
 import { handedOverError, QueueCore } from './queue-core.js';
+import type { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
 import { SourceCore } from './source.js';
 import type { SubmissionRecords } from './submission.js';
@@ -76,6 +79,9 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   readonly receiveQueue: QueueCore;
   readonly keepAlive: KeepAlive = new KeepAlive(holderCount);
   readonly events: SourceCore<ConnectionEvent>;
+  readonly eventDescriptor: SourceDescriptor;
+  /** Set by the connection that has one. */
+  channel: ConnectionChannel | null = null;
   readonly submissions: SubmissionRecords = submissions;
   readonly failureContext: FailureContext;
   readonly #established: SourceCore<true>;
@@ -139,7 +145,12 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     this.queue = shared ?? make(main, note?.queue, sends || (!hasOwn && receives));
     this.receiveQueue = hasOwn ? make(own, note?.receiveQueue, receives) : this.queue;
     this.#lines = new ConnectionLines(this, this);
-    this.events = this.#source('connection events', () => this.#unread.take());
+    this.eventDescriptor = describeEvents(this, this.#unread, () =>
+      this.#phase === 'active' ? handle : 0,
+    );
+    this.events = this.#source('connection events', () =>
+      this.eventDescriptor.take(() => this.#nextEvent()),
+    );
     this.#established = this.#source('connection', () =>
       this.#wasEstablished || this.#endEvent !== null ? true : null,
     );
@@ -195,6 +206,14 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     native.connectionRelease(this.handle);
     for (const queue of this.#queues()) if (queue.parent === null) queue.release();
     this.markClosed();
+  }
+
+  /** Also what came and was not announced yet: a program need not let the loop turn for it. */
+  #nextEvent(): ConnectionEvent | null {
+    const kept = this.#unread.take();
+    if (kept !== null || this.#phase !== 'active') return kept;
+    this.onReady();
+    return this.#unread.take();
   }
 
   onReady(): void {
@@ -260,6 +279,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       why = 'it is being closed; await close() or whenClosed() first';
     } else if (this.#lines.waitingSends > 0 || queues.some((queue) => queue.isAwaited)) {
       why = 'operations or completions are awaited; await them first';
+    } else if (this.channel?.source.isAwaited === true) {
+      why = 'its completion channel is awaited; end these waits first';
     } else if ([this.events, this.#established, this.#ended].some((each) => each.isAwaited)) {
       why = 'its events, whenEstablished() or whenClosed() are awaited; end these waits first';
     }
@@ -292,6 +313,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     this.#phase = 'ended';
     if (wasActive) unlisten(this.handle);
     for (const queue of this.#queues()) queue.leave();
+    this.eventDescriptor.close();
+    this.channel?.descriptor.close();
     this.markClosed();
     if (wasActive) this.keepAlive.release();
   }
@@ -404,7 +427,10 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   closeWithin(timeoutMs: number): Promise<void> {
-    return this.closeWith(() => this.#end(timeoutMs));
+    return this.closeWith(async () => {
+      await this.#end(timeoutMs);
+      this.#letGo();
+    });
   }
 
   override close(): Promise<void> {
@@ -413,14 +439,25 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   override destroy(reason?: Error): void {
     if (this.#phase === 'request') this.releaseRequest();
-    if (this.#phase === 'ended') return;
+    if (this.#phase === 'ended') {
+      this.#letGo();
+      return;
+    }
     this.#reason ??= reason;
     native.connectionDestroy(this.handle);
     this.closeWith(() => this.#untilEnded()).catch(() => undefined);
   }
 
-  protected override shut(): Promise<void> {
-    return this.#end(this.sizes.closeTimeoutMs);
+  protected override async shut(): Promise<void> {
+    await this.#end(this.sizes.closeTimeoutMs);
+    this.#letGo();
+  }
+
+  /** It has ended, and the program wants no more of it: descriptors are not kept for the end. */
+  #letGo(): void {
+    this.eventDescriptor.close();
+    for (const queue of this.#queues()) queue.closeIfEmpty();
+    this.channel?.closeIfEmpty();
   }
 
   async #end(timeoutMs: number): Promise<void> {
@@ -510,6 +547,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       return;
     }
     this.#lines.failPosted(() => this.#unanswered());
+    // In a loop of synchronous waits no promise goes on: what the program ended is let go of here.
+    if (this.state !== 'open') this.#letGo();
     this.markClosed();
     this.#established.ready();
     this.#ended.ready();

@@ -41,6 +41,10 @@ export class UnreadEvents {
     return this.#kept.shift()?.event ?? null;
   }
 
+  get isEmpty(): boolean {
+    return this.#kept.length === 0;
+  }
+
   /** In order, as the addon told them. */
   get raw(): NativeEvent[] {
     return this.#kept.map(({ raw }) => raw);

@@ -7,6 +7,7 @@ import type { ReadyListener } from './environment.js';
 import { KeepAlive } from './keep-alive.js';
 import { native, type Handle, type NativeConnectionOptions, type NativeReport } from './native.js';
 import type { PeerCore } from './peer-core.js';
+import { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
 import { SourceCore, type SourceHooks } from './source.js';
 
@@ -15,6 +16,7 @@ export class EndpointCore<T> extends Resource implements ReadyListener {
   readonly peer: PeerCore;
   readonly keepAlive: KeepAlive = new KeepAlive(holderCount);
   readonly source: SourceCore<T>;
+  readonly descriptor: SourceDescriptor;
   readonly #tell: (reports: readonly NativeReport[]) => void;
 
   /** `next` fetches one request with the endpoint's own configuration; `tell` must not throw. */
@@ -36,6 +38,16 @@ export class EndpointCore<T> extends Resource implements ReadyListener {
       arm: () => true,
     };
     this.source = new SourceCore(hooks, this.keepAlive, sourceEnvironment);
+    this.descriptor = new SourceDescriptor(this, {
+      name: hooks.name,
+      watch: (readiness) => {
+        // Requests that wait are announced by it.
+        check(native.readinessWatch(readiness, handle, true), hooks.name);
+      },
+      rearm: (readiness) => native.readinessClear(readiness),
+      hasKept: () => false,
+      ended: () => hooks.ended(),
+    });
     this.keepAlive.hold();
     listen(handle, this);
     this.join();
@@ -43,8 +55,12 @@ export class EndpointCore<T> extends Resource implements ReadyListener {
 
   /** The handle of the next request, 0 when there is none. */
   fetch(options: NativeConnectionOptions): Handle {
-    if (this.state !== 'open') return 0;
-    return check(native.endpointNext(this.handle, options), 'the next connection request');
+    const fetched = this.descriptor.take(() => {
+      if (this.state !== 'open') return null;
+      const next = native.endpointNext(this.handle, options);
+      return check(next, 'the next connection request') || null;
+    });
+    return fetched ?? 0;
   }
 
   onReady(): void {
@@ -63,6 +79,7 @@ export class EndpointCore<T> extends Resource implements ReadyListener {
     const closing = super.close();
     unlisten(this.handle);
     native.endpointClose(this.handle);
+    this.descriptor.close();
     this.keepAlive.release();
     this.source.ready();
     return closing;

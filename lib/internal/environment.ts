@@ -35,6 +35,7 @@ const wordsPerReady = readyLayout.sizeBytes / 4;
 const listeners = new Map<Handle, ReadyListener>();
 let started = false;
 let continuing = false;
+let draining = false;
 let holders = 0;
 /** When this drain must let go of the loop; 0 until someone asks. */
 let drainEnd = 0;
@@ -90,16 +91,27 @@ function onWake(): void {
   drainReady();
 }
 
+/** Passes on what is ready, for who blocks in another way than driveOnce(). */
+export function serveReady(): void {
+  // A listener that waits must not have the records of its own drain overwritten.
+  if (!draining) onWake();
+}
+
 function drainReady(): void {
+  draining = true;
   for (;;) {
     const count = native.drainReady();
     for (let i = 0; i < count; i++) {
       const listener = listeners.get(readyDoubles[i * doublesPerReady] ?? 0);
       listener?.onReady(readyWords[i * wordsPerReady + readyLayout.kind / 4] ?? 0);
     }
-    if (count < limits.readyPerDrain) return;
+    if (count < limits.readyPerDrain) {
+      draining = false;
+      return;
+    }
     if (!withinBudget()) break;
   }
+  draining = false;
   if (continuing) return;
   continuing = true;
   later(() => {

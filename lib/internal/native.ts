@@ -233,6 +233,34 @@ export interface NativeBinding {
   queueDrained(queue: Handle): NativeResult;
   queueClose(queue: Handle): NativeResult;
 
+  /** A descriptor that notifications make readable, and that nobody notifies yet. */
+  readinessCreate(): NativeResult;
+  readinessFd(readiness: Handle): number;
+  /**
+   * The notifications of an endpoint, a connection or a queue go through it from now on. `alone`,
+   * of a queue: a poll that finds nothing clears it and asks for the next notification.
+   */
+  readinessWatch(readiness: Handle, object: Handle, alone: boolean): NativeResult;
+  /** Clears it and arms the queues (0 for none); 0, and readable, when one has something. */
+  readinessRearm(readiness: Handle, queue: Handle, receiveQueue: Handle): NativeResult;
+  readinessRaise(readiness: Handle): NativeResult;
+  readinessClear(readiness: Handle): NativeResult;
+  readinessClose(readiness: Handle): NativeResult;
+
+  epollCreate(): NativeResult;
+  epollFd(epoll: Handle): number;
+  /** `interest`: epollFlags. `id` comes back in the records. */
+  epollAdd(epoll: Handle, fd: number, interest: number, id: number): NativeResult;
+  epollModify(epoll: Handle, fd: number, interest: number, id: number): NativeResult;
+  epollRemove(epoll: Handle, fd: number): NativeResult;
+  /** Fills the buffer with at most `max` records; returns the count. Never blocks. */
+  epollPoll(epoll: Handle, max: number, events: ArrayBuffer): NativeResult;
+  /** Blocks at most timeoutMs (<= 50) until something is ready. */
+  epollBlock(epoll: Handle, timeoutMs: number): NativeResult;
+  /** Asks for one 'epoll' ready record when something is ready. */
+  epollArm(epoll: Handle): NativeResult;
+  epollClose(epoll: Handle): NativeResult;
+
   /** The token of a ticket. `note` is given to the adopter. */
   peerShare(peer: Handle, timeoutMs: number, note: string): string | NativeResult;
   /** The handle is the one that this environment has already, if it has that native peer open. */

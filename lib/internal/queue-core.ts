@@ -24,6 +24,7 @@ import type { FailureContext } from './failure.js';
 import { KeepAlive } from './keep-alive.js';
 import { native, type Handle } from './native.js';
 import { Pump, type PumpQueue } from './promise-tier.js';
+import { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
 import { SourceCore, type SourceHooks } from './source.js';
 
@@ -39,6 +40,11 @@ export function handedOverError(what: string, context: FailureContext = {}): Rpm
   );
 }
 
+/** What is told of a queue whose completion channel is shared. */
+export interface QueueChannel {
+  readonly source: { ready(): void };
+}
+
 /** How many completions are fetched ahead for take(), tryTake() and `for await`. */
 const fetchAhead = 16;
 
@@ -49,7 +55,10 @@ export class QueueCore
   readonly name = 'completion queue';
   readonly handle: Handle;
   readonly source: SourceCore<Completion>;
+  readonly descriptor: SourceDescriptor;
   readonly records: CompletionRecords = completions;
+  /** Who waits for both queues of the connection, if its channel is shared. */
+  channel: QueueChannel | null = null;
   /** What may be consumed by take(): a copy, because the next poll overwrites the environment's. */
   readonly #ahead: CompletionRecords = new CompletionRecords(fetchAhead);
   #capacity: number;
@@ -93,6 +102,18 @@ export class QueueCore
     }
     this.next = this.next.bind(this);
     this.source = new SourceCore(this, keepAlive ?? new KeepAlive(holderCount), sourceEnvironment);
+    this.descriptor = new SourceDescriptor(this, {
+      name: this.name,
+      watch: (readiness) => {
+        if (this.#dead) return;
+        check(native.readinessWatch(readiness, handle, true), this.name);
+        native.readinessRearm(readiness, handle, 0);
+      },
+      // The addon does it in the poll that finds nothing.
+      rearm: () => undefined,
+      hasKept: () => this.#aheadAt < this.#aheadEnd,
+      ended: () => this.ended(),
+    });
     if (peer !== null) listen(handle, this);
     this.join();
   }
@@ -152,6 +173,7 @@ export class QueueCore
     this.#isHandedOver = true;
     this.#aheadAt = this.#aheadEnd;
     unlisten(this.handle);
+    this.descriptor.close();
   }
 
   /** A connection has ended; its last completion is in the queue already. */
@@ -159,7 +181,23 @@ export class QueueCore
     this.#live--;
     if (this.parent === null && this.#live === 0) unlisten(this.handle);
     this.#pump?.drain();
-    this.source.ready();
+    this.#tellReady();
+  }
+
+  /** Its connection has ended and the program closed it: what nobody can read any more goes. */
+  closeIfEmpty(): void {
+    if (this.parent !== null || this.#dead || this.#live > 0) return;
+    if (this.#aheadAt === this.#aheadEnd && this.#nothingLeft()) this.release();
+  }
+
+  /** Throws when it is waited for through the connection's completion channel. */
+  requireOwnChannel(what: string): void {
+    if (this.channel === null) return;
+    throw new RpmaError(
+      'ERR_RPMA_SHARED_CHANNEL',
+      `${what}: the connection's queues share a completion channel: wait on ` +
+        'connection.completionChannel, then poll() the queue that it gives',
+    );
   }
 
   claimForVerbs(): void {
@@ -200,7 +238,7 @@ export class QueueCore
   onReady(): void {
     this.armed = false;
     if (this.#pump !== null) this.#pump.drain();
-    else this.source.ready();
+    else this.#tellReady();
   }
 
   fetch(): number {
@@ -209,7 +247,10 @@ export class QueueCore
 
   /** Fills the environment's records; a queue that is gone has nothing. */
   pollRecords(max: number): number {
-    if (this.#dead) return 0;
+    if (this.#dead) {
+      this.descriptor.close();
+      return 0;
+    }
     const count = native.poll(this.handle, max);
     if (count > 0) return count;
     if (count === 0) {
@@ -300,7 +341,9 @@ export class QueueCore
     this.#dead = true;
     unlisten(this.handle);
     native.queueClose(this.handle);
-    this.source.ready();
+    if (this.#aheadAt < this.#aheadEnd) this.descriptor.raise();
+    else this.descriptor.close();
+    this.#tellReady();
   }
 
   protected override shut(): Promise<void> {
@@ -310,6 +353,11 @@ export class QueueCore
     this.#pump?.failOperationsOf(null, lost);
     this.release();
     return Promise.resolve();
+  }
+
+  #tellReady(): void {
+    this.source.ready();
+    this.channel?.source.ready();
   }
 
   /** Once every connection has ended an empty queue stays empty. */

@@ -32,6 +32,8 @@ export interface SourceHooks<T> {
   ended(): boolean;
   /** Asks for one call of ready(); false when something is there already. */
   arm(): boolean;
+  /** Blocks at most so long until something may be there: then arm() is not asked. */
+  block?(timeoutMs: number): void;
 }
 
 type Attempt = () => unknown;
@@ -104,14 +106,17 @@ export class SourceCore<T> {
     this.#checkSyncTimeout(timeoutMs);
     this.#refuseBeside(null);
     const end = timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
+    const hooks = this.#hooks;
     for (;;) {
-      const value = this.#attemptOrArm(attempt);
+      const value = hooks.block === undefined ? this.#attemptOrArm(attempt) : attempt();
       if (value !== null) return value;
-      if (this.#hooks.ended()) return nothing;
+      if (hooks.ended()) return nothing;
       const left = end - performance.now();
       if (left <= 0) return nothing;
       // Slices keep worker.terminate() possible, which a long native wait would delay.
-      this.#environment.driveOnce(Math.min(Math.ceil(left), limits.syncWaitSliceMs));
+      const slice = Math.min(Math.ceil(left), limits.syncWaitSliceMs);
+      if (hooks.block === undefined) this.#environment.driveOnce(slice);
+      else hooks.block(slice);
     }
   }
 

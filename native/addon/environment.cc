@@ -119,6 +119,10 @@ void Environment::drive(int timeout_ms) {
   for (int i = 0; i < count; i += 1) {
     const std::uint64_t number = events[i].data.u64;
     if (number == 0) continue;  // the event descriptor: it only wakes
+    if ((number & kEpollMark) != 0) {
+      ready_->notify(number & ~kEpollMark);
+      continue;
+    }
     const auto found = connections_.equal_range(static_cast<std::uint32_t>(number));
     for (auto entry = found.first; entry != found.second; ++entry) {
       entry->second->connection->queue_pair().drive();
@@ -154,6 +158,7 @@ std::uint32_t Environment::drain_ready() {
     if (object->kind == abi::ObjectKind::Queue) kind = abi::ReadyKind::Completions;
     if (object->kind == abi::ObjectKind::Endpoint) kind = abi::ReadyKind::Endpoint;
     if (object->kind == abi::ObjectKind::Connection) kind = abi::ReadyKind::Events;
+    if (object->kind == abi::ObjectKind::Epoll) kind = abi::ReadyKind::Epoll;
     if (kind == abi::ReadyKind::None) {
       // The slot has changed hands while it waited here, and what its new owner, a region, notified
       // meanwhile has no other entry on the list.

@@ -33,6 +33,9 @@ struct RecordBuffers {
   std::span<abi::Ready> ready;
 };
 
+/** In the environment's epoll set: the other bits of the data are an Epoll's handle. */
+inline constexpr std::uint64_t kEpollMark = std::uint64_t{1} << 63;
+
 class Environment {
  public:
   explicit Environment(napi_env env) : env_(env) {}

@@ -88,6 +88,8 @@ const PeerObject* peer_of(const Object& object) {
     case abi::ObjectKind::None:
     case abi::ObjectKind::Peer:
     case abi::ObjectKind::File:
+    case abi::ObjectKind::Readiness:
+    case abi::ObjectKind::Epoll:
       break;
   }
   return nullptr;

@@ -51,6 +51,12 @@ napi_value queue_capacity(napi_env env, napi_callback_info info) {
   return make_number(env, object->queue->capacity());
 }
 
+/** Nothing was found: false when something is there after all, or nothing will come any more. */
+bool rearm(QueueObject& object) {
+  provider::CompletionQueue* const queues[] = {object.queue.get()};
+  return object.readiness->rearm(queues, object.is_private);
+}
+
 napi_value poll(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   Environment& environment = call.environment();
@@ -59,8 +65,14 @@ napi_value poll(napi_env env, napi_callback_info info) {
   environment.kick_deferred();
   const std::span<abi::Completion> records = environment.records().completions;
   const auto most = static_cast<std::uint32_t>(to_count(call.number(1), records.size()));
-  if (object->empty_polls >= kEmptyPollsOfSpinner) object->queue->take_over(-1);
-  const std::uint32_t count = object->queue->poll(records.data(), most);
+  // Who has a descriptor may sleep on it, on any thread: the progress thread drives.
+  if (object->empty_polls >= kEmptyPollsOfSpinner && !object->readiness) {
+    object->queue->take_over(-1);
+  }
+  std::uint32_t count = object->queue->poll(records.data(), most);
+  if (count == 0 && object->is_alone && !rearm(*object)) {
+    count = object->queue->poll(records.data(), most);
+  }
   // While it spins a hit does not end the spin: only arming does.
   if (count == 0) {
     object->empty_polls += object->empty_polls < kEmptyPollsOfSpinner ? 1 : 0;
@@ -77,7 +89,7 @@ napi_value queue_arm(napi_env env, napi_callback_info info) {
   if (object == nullptr) return closed(environment);
   environment.kick_deferred();
   object->empty_polls = 0;
-  object->queue->take_over(environment.ready()->epoll_fd());
+  if (!object->readiness) object->queue->take_over(environment.ready()->epoll_fd());
   return make_number(env, object->queue->arm() ? 1 : 0);
 }
 

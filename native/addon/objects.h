@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "abi.generated.h"
+#include "addon/epoll_set.h"
 #include "addon/ready_list.h"
 #include "addon/views.h"
 #include "memory/mapping.h"
@@ -19,6 +20,7 @@
 #include "provider/provider.h"
 #include "rma/connection.h"
 #include "rma/peer.h"
+#include "rma/readiness.h"
 #include "rma/shares.h"
 
 #if defined(RPMA_TEST_FLAVOUR)
@@ -80,6 +82,22 @@ struct RegionObject : Object {
   std::shared_ptr<PeerObject> peer;
 };
 
+struct ReadinessObject : Object {
+  static constexpr abi::ObjectKind kKind = abi::ObjectKind::Readiness;
+  ReadinessObject() : Object(kKind) {}
+  // The notifications of an object that lives on may hold the readiness: the descriptor ends here.
+  ~ReadinessObject() { readiness->close(); }
+
+  std::shared_ptr<rma::Readiness> readiness;
+};
+
+struct EpollObject : Object {
+  static constexpr abi::ObjectKind kKind = abi::ObjectKind::Epoll;
+  explicit EpollObject(int fd) : Object(kKind), set(fd) {}
+
+  EpollSet set;
+};
+
 struct EndpointObject : Object {
   static constexpr abi::ObjectKind kKind = abi::ObjectKind::Endpoint;
   EndpointObject() : Object(kKind) {}
@@ -94,6 +112,8 @@ struct QueueObject : Object {
 
   std::uint32_t empty_polls = 0;  // in a row since the queue was armed: a consumer that spins
   bool is_private = false;        // of one connection: readable after it, and after its peer
+  bool is_alone = false;          // the readiness tells of this queue only: a poll rearms it
+  std::shared_ptr<rma::Readiness> readiness;  // null until somebody asked for a descriptor
   std::shared_ptr<provider::CompletionQueue> queue;
   std::shared_ptr<PeerObject> peer;
 };

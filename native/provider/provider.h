@@ -96,6 +96,8 @@ class CompletionQueue {
   virtual bool drained() const = 0;
   /** The calling environment drives the queue pairs itself, see QueuePair::take_over. */
   virtual void take_over(int epoll_fd) = 0;
+  /** Undoes take_over: nobody who drives looks at the queue any more. */
+  virtual void give_back() = 0;
 };
 
 struct QueuePairConfig {

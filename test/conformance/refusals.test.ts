@@ -51,10 +51,7 @@ async function pendingConnection(world: World): Promise<{ connection: Connection
 conform('what this version does not have', ({ provider, it }) => {
   it('options of a connection', async (world) => {
     const peer = await world.peer();
-    const asking = [
-      ['sharedCompletionChannel', true],
-      ['sharedReceiveQueue', {}],
-    ] as const;
+    const asking = [['sharedReceiveQueue', {}]] as const;
     for (const [name, value] of asking) {
       const connection = untyped({ [name]: value });
       const refused = saying('NOT_SUPPORTED', new RegExp(name));
@@ -62,9 +59,7 @@ conform('what this version does not have', ({ provider, it }) => {
       await assert.rejects(peer.listen('127.0.0.1', 0, { connection }), refused);
       await assert.rejects(peer.connect('127.0.0.1', 1, { connection }), refused);
     }
-    new ConnectionConfig(
-      untyped({ sharedCompletionChannel: false, sharedReceiveQueue: undefined }),
-    );
+    new ConnectionConfig(untyped({ sharedReceiveQueue: undefined }));
   });
 
   it('options of a peer and of memory', async (world) => {

@@ -8,7 +8,15 @@ import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { type Connection, type Endpoint, MemoryUsage, Peer, PmemFile, RemoteRegion } from 'rpma';
+import {
+  type Connection,
+  type Endpoint,
+  Epoll,
+  MemoryUsage,
+  Peer,
+  PmemFile,
+  RemoteRegion,
+} from 'rpma';
 import { turn, until, withDeadline } from '../support/deadline.js';
 import { diskFolder, removeFolder } from '../support/folders.js';
 import { nativeTest } from '../support/native.js';
@@ -365,8 +373,61 @@ describe('the garbage collector', () => {
     await withDeadline(refused, 'the rejection');
   });
 
+  it('takes an Epoll with what it watches still open, and reports it once', async (test) => {
+    const peer = await openPeer();
+    test.after(() => peer.close());
+    const endpoint = await peer.listen('127.0.0.1', 0);
+    assert.ok(endpoint.fd > 2);
+    const released = liveObjects();
+    await makeAndDrop(() => {
+      new Epoll().add(endpoint, 'nobody waits for it');
+      return Promise.resolve();
+    });
+    await reported('an Epoll', released);
+  });
+
+  it('takes no Epoll that somebody waits on', async (test) => {
+    const peer = await openPeer();
+    test.after(() => peer.close());
+    const endpoint = await peer.listen('127.0.0.1', 0);
+    const kept: { woken?: Promise<unknown> } = {};
+    await makeAndDrop(() => {
+      kept.woken = new Epoll().add(endpoint, 'endpoint').take();
+      return Promise.resolve();
+    });
+    await collect();
+    assert.deepEqual(leaks, []);
+    const request = await peer.createConnectionRequest('127.0.0.1', endpoint.port);
+    request.connect();
+    assert.ok((await withDeadline(kept.woken ?? assert.fail(), 'the wait ends')) !== null);
+    delete kept.woken;
+    endpoint.tryTake()?.reject();
+    await until(() => leaks.length > 0 || (collectOnce(), false), 'now it is taken');
+    assert.match(leaks.splice(0).join(), /an Epoll was collected/);
+  });
+
+  it('takes the descriptors of an ended connection that nobody read, and says nothing', async (test) => {
+    const [peer, targetPeer] = [await openPeer(), await openPeer()];
+    test.after(() => Promise.all([peer.close(), targetPeer.close()]));
+    const endpoint = await targetPeer.listen('127.0.0.1', 0);
+    const released = liveObjects();
+    await makeAndDrop(async () => {
+      const accepted = endpoint.take().then((request) => request?.accept().whenEstablished());
+      const connection = await peer.connect('127.0.0.1', endpoint.port);
+      connection.postReceive({ length: 0 });
+      assert.ok(connection.events.fd > 2 && connection.completionQueue.fd > 2);
+      (await accepted)?.destroy();
+      await connection.whenClosed();
+    });
+    await until(() => liveObjects() !== released, 'the descriptors stay at first');
+    for (let round = 0; round < 20 && liveObjects() !== released; round++) await collect();
+    assert.equal(liveObjects(), released);
+    assert.deepEqual(leaks, []);
+  });
+
   it('says nothing of what was closed, destroyed or spent', async () => {
     await makeAndDrop(async () => {
+      new Epoll().close();
       const peer = await openPeer();
       (await peer.createConnectionRequest('127.0.0.1', 1)).destroy();
       const file = await PmemFile.map(join(folder, 'closed'), { create: true, sizeBytes });

@@ -6,6 +6,7 @@
 import {
   CompletionQueue,
   type Connection,
+  Epoll,
   MemoryRegion,
   MemoryUsage,
   Peer,
@@ -81,8 +82,14 @@ export function objects(): void {
   void Peer.open({ provider: 'tcp' });
   // @ts-expect-error no part of this version
   void Peer.open({ progressThreads: 2 });
-  // @ts-expect-error no part of this version
-  void peer.listen('::1', 0, { connection: { sharedCompletionChannel: true } });
+  // @ts-expect-error no number
+  void peer.listen('::1', 0, { connection: { sharedCompletionChannel: 1 } });
+  // @ts-expect-error the channel is there only when it was asked for
+  void connection.completionChannel.fd;
+  // @ts-expect-error an unknown word
+  new Epoll<string>().add(0, 'input', 'in');
+  // @ts-expect-error what is attached has a type
+  new Epoll<string>().add(0, 1);
   // @ts-expect-error a bare address says too little
   void Peer.open({ address: '127.0.0.1' });
   // @ts-expect-error a value, not to be changed

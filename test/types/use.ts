@@ -11,6 +11,8 @@ import {
   type ConnectionRequest,
   type Durability,
   type Endpoint,
+  Epoll,
+  type EpollEvent,
   type HandOverTicket,
   IncomingRequest,
   MemoryRegion,
@@ -70,6 +72,17 @@ export async function lifetimes(): Promise<void> {
   region.view(0, 8).fill(0);
 }
 
+/** What is attached keeps its type; anything with a descriptor can be watched. */
+export function watched(socket: { readonly fd: number }): EpollEvent<string>[] {
+  using epoll = new Epoll<string>();
+  epoll.add(endpoint, 'endpoint').add(connection.events, 'events').add(0, 'input', 'both');
+  epoll.add(socket, 'socket', 'write').modify(socket, 'idle');
+  if (connection.completionChannel !== null) epoll.add(connection.completionChannel, 'channel');
+  const outer: Source<EpollEvent<string>> = epoll;
+  void outer.tryTake()?.data.length;
+  return epoll.waitSync(10, 8);
+}
+
 /** Tickets are plain values that any thread adopts. */
 export function adopted(tickets: readonly HandOverTicket[]): readonly unknown[] {
   return tickets.map((ticket) => {
@@ -98,6 +111,7 @@ export const members: { readonly [Name in keyof Connection]: true } = {
   queuePairNumber: true,
   completionQueue: true,
   receiveCompletionQueue: true,
+  completionChannel: true,
   events: true,
   sendQueueFree: true,
   receiveQueueFree: true,

@@ -66,6 +66,10 @@ void CompletionQueue::take_over(int epoll_fd) {
   for_driven([epoll_fd](QueuePair& queue_pair) { queue_pair.take_over(epoll_fd); });
 }
 
+void CompletionQueue::give_back() {
+  for_driven([](QueuePair& queue_pair) { queue_pair.give_back(); });
+}
+
 bool CompletionQueue::arm() {
   const std::lock_guard lock(mutex_);
   if (count_.load(std::memory_order_relaxed) > 0) return false;

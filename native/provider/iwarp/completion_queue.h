@@ -35,6 +35,7 @@ class CompletionQueue final : public provider::CompletionQueue {
   std::uint32_t capacity() const override;
   bool drained() const override;
   void take_over(int epoll_fd) override;
+  void give_back() override;
 
   /** False when there was no memory for its entries: then it must not be used. */
   [[nodiscard]] bool made() const { return ring_.made(); }

@@ -8,6 +8,7 @@ import { memoryStates } from './memory.js';
 import type { PartnerKind } from './partners.js';
 import { peersStates } from './peers.js';
 import type { Scene } from './scene.js';
+import { waitingStates } from './waiting.js';
 
 export interface State {
   readonly partner: PartnerKind;
@@ -21,6 +22,7 @@ export const states: Readonly<Record<string, State>> = {
   ...peersStates,
   ...connectionStates,
   ...memoryStates,
+  ...waitingStates,
 };
 
 /** States in which the thread blocks: nothing but a stranger ends it. */
