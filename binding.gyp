@@ -15,6 +15,7 @@
       "native/addon/methods_environment.cc",
       "native/addon/methods_file.cc",
       "native/addon/methods_hand_over.cc",
+      "native/addon/methods_log.cc",
       "native/addon/methods_peer.cc",
       "native/addon/methods_queue.cc",
       "native/addon/methods_region.cc",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The entry `rpma/diagnostics`: the names of the channels of node:diagnostics_channel on which the
-// library publishes, and what their messages are. Loads no addon; any thread, each environment has
-// channels of its own.
+// The entry `rpma/diagnostics`: the log, the names of the channels of node:diagnostics_channel on
+// which the library publishes, and what their messages are. Any thread; the log is the process's,
+// channels belong to their environment.
 
 import type { Endpoint } from './endpoint.js';
 import type { RpmaError } from './errors.js';
@@ -37,4 +37,6 @@ export interface ErrorReport {
   readonly error: RpmaError;
 }
 
-export { channels } from './internal/reports.js';
+export { channels } from './internal/channels.js';
+export { bridgeLog, log } from './log.js';
+export type { BridgedLogger, Log, LogLevel, LogRecord } from './log.js';

@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "e0d4b6c1d83cd3e4";
+inline constexpr const char* kAbiHash = "dfbcaf0af8b373c3";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -213,8 +213,9 @@ enum class ReadyKind : std::uint8_t {
   Events = 2,
   Completions = 3,
   Epoll = 4,
+  Log = 5,
 };
-inline constexpr std::size_t kReadyKindCount = 5;
+inline constexpr std::size_t kReadyKindCount = 6;
 
 enum class ReportKind : std::uint8_t {
   None = 0,
@@ -274,6 +275,23 @@ enum class PmemDurability : std::uint8_t {
   Pmem = 2,
 };
 inline constexpr std::size_t kPmemDurabilityCount = 3;
+
+enum class LogLevel : std::uint8_t {
+  Disabled = 0,
+  Fatal = 1,
+  Error = 2,
+  Warning = 3,
+  Notice = 4,
+  Info = 5,
+  Debug = 6,
+};
+inline constexpr std::size_t kLogLevelCount = 7;
+
+enum class LogThreshold : std::uint8_t {
+  Sink = 0,
+  Aux = 1,
+};
+inline constexpr std::size_t kLogThresholdCount = 2;
 
 inline constexpr std::uint32_t kSubmissionFlagsSignalled = 1;
 inline constexpr std::uint32_t kSubmissionFlagsImmediate = 2;
@@ -356,6 +374,8 @@ inline constexpr std::uint64_t kPromisesWaiting = 1024u;
 inline constexpr std::uint64_t kSubmissionsPerCall = 64u;
 inline constexpr std::uint64_t kCompletionsPerPoll = 256u;
 inline constexpr std::uint64_t kReadyPerDrain = 256u;
+inline constexpr std::uint64_t kLogRecords = 256u;
+inline constexpr std::uint64_t kLogMessageBytes = 240u;
 inline constexpr std::uint64_t kExtensionVersion = 1u;
 
 // One posted operation, JavaScript to native. Counts are float64 (safe integers), so one store writes each.

@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = 'e0d4b6c1d83cd3e4';
+export const abiHash = 'dfbcaf0af8b373c3';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -477,6 +477,7 @@ export const readyKinds = [
   'events',
   'completions',
   'epoll',
+  'log',
 ] as const;
 
 export type ReadyKind = (typeof readyKinds)[number];
@@ -487,6 +488,7 @@ export const readyKindNumber = {
   events: 2,
   completions: 3,
   epoll: 4,
+  log: 5,
 } as const;
 
 export const reportKinds = [
@@ -586,6 +588,40 @@ export const pmemDurabilityNumber = {
   pmem: 2,
 } as const;
 
+export const logLevels = [
+  'disabled',
+  'fatal',
+  'error',
+  'warning',
+  'notice',
+  'info',
+  'debug',
+] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+
+export const logLevelNumber = {
+  disabled: 0,
+  fatal: 1,
+  error: 2,
+  warning: 3,
+  notice: 4,
+  info: 5,
+  debug: 6,
+} as const;
+
+export const logThresholds = [
+  'sink',
+  'aux',
+] as const;
+
+export type LogThreshold = (typeof logThresholds)[number];
+
+export const logThresholdNumber = {
+  sink: 0,
+  aux: 1,
+} as const;
+
 export const submissionFlags = {
   signalled: 1,
   immediate: 2,
@@ -678,6 +714,8 @@ export const limits = {
   submissionsPerCall: 64,
   completionsPerPoll: 256,
   readyPerDrain: 256,
+  logRecords: 256,
+  logMessageBytes: 240,
   extensionVersion: 1,
 } as const;
 

@@ -11,6 +11,7 @@ import { limits, readyLayout } from './abi.generated.js';
 import { CompletionRecords } from './completion-codec.js';
 import { failureOf, type FailureContext } from './failure.js';
 import type { HolderCount } from './keep-alive.js';
+import { drainLog, drainLogAtExit } from './log-reader.js';
 import { native, type Handle, type NativeResult } from './native.js';
 import type { SourceEnvironment } from './source.js';
 import { SubmissionRecords } from './submission.js';
@@ -50,6 +51,12 @@ export function startEnvironment(): void {
   }
   started = true;
   native.setReferenced(false);
+  listen(0, { onReady: readLog });
+  process.once('exit', drainLogAtExit);
+}
+
+function readLog(): void {
+  if (drainLog(withinBudget)) later(readLog);
 }
 
 /** From now on the object's ready records reach the listener. */

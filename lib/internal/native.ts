@@ -76,6 +76,22 @@ export interface NativeReport {
   readonly error: NativeError;
 }
 
+/** A line of the library's log. */
+export interface NativeLogRecord {
+  /** Index into logLevels. */
+  readonly level: number;
+  readonly message: string;
+  /** Milliseconds since the epoch, with microseconds behind the point. */
+  readonly time: number;
+  readonly file: string;
+  readonly line: number;
+  readonly function: string;
+  /** '' where there is none. */
+  readonly provider: string;
+  /** Records that found no room right before this one. */
+  readonly dropped: number;
+}
+
 export interface NativeBinding {
   readonly abiHash: string;
   readonly flavour: 'release' | 'test';
@@ -297,6 +313,21 @@ export interface NativeBinding {
   ):
     | { peer: Handle; connection: Handle; queue: Handle; receiveQueue: Handle; note: string }
     | NativeResult;
+
+  /** Of the process; which: index into logThresholds, level: index into logLevels. */
+  logThreshold(which: number): number;
+  logSetThreshold(which: number, level: number): void;
+  /**
+   * This environment reads the log from now on, in the place of standard error; false: none does.
+   */
+  logSetSink(on: boolean): void;
+  /** Whether logSetSink(true) was called here and the sink has not gone elsewhere since. */
+  logHasSink(): boolean;
+  /**
+   * The oldest records, some at a time; none when there is nothing, or another environment reads.
+   * A ready record of kind 'log' and handle 0 announces them.
+   */
+  logRead(): NativeLogRecord[];
 
   /** Test flavour only. */
   readonly test?: NativeTest;

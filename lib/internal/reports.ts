@@ -8,14 +8,9 @@ import type { ErrorReport, ErrorReportKind } from '../diagnostics.js';
 import type { Endpoint } from '../endpoint.js';
 import { RpmaError } from '../errors.js';
 import { limits, type ReportKind, reportKinds } from './abi.generated.js';
+import { channels } from './channels.js';
 import { failureOf } from './failure.js';
 import type { NativeReport } from './native.js';
-
-/** Names of the channels. */
-export const channels: {
-  /** Its messages are {@link ErrorReport}s. */
-  readonly error: 'rpma:error';
-} = Object.freeze({ error: 'rpma:error' });
 
 const errors = channel(channels.error);
 

@@ -9,6 +9,7 @@
 #include "addon/arguments.h"
 #include "addon/environment.h"
 #include "core/fault_points.h"
+#include "core/log.h"
 
 namespace rpma::addon {
 
@@ -52,6 +53,7 @@ void resolve_number(napi_env env, napi_deferred deferred, double number) {
 }
 
 void resolve_error(napi_env env, napi_deferred deferred, const core::Status& status) {
+  log_failure(status);
   napi_resolve_deferred(env, deferred, make_error(env, status));
 }
 
@@ -61,6 +63,11 @@ napi_value resolved_error(napi_env env, const core::Status& status) {
   if (promise == nullptr) return make_error(env, status);
   resolve_error(env, deferred, status);
   return promise;
+}
+
+void log_failure(const core::Status& status) {
+  if (status.sys_errno == 0) return;
+  RPMA_LOG(Error, "a call failed: %s", core::StatusText(status).text());
 }
 
 napi_value make_error(napi_env env, const core::Status& status) {

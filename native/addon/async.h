@@ -51,6 +51,8 @@ void resolve_number(napi_env env, napi_deferred deferred, double number);
 void resolve_error(napi_env env, napi_deferred deferred, const core::Status& status);
 /** A promise that is resolved with the error already. */
 napi_value resolved_error(napi_env env, const core::Status& status);
+/** What the system refused, for the log; bad arguments and full queues are the caller's to see. */
+void log_failure(const core::Status& status);
 /** The object that JavaScript knows as NativeError. */
 napi_value make_error(napi_env env, const core::Status& status);
 

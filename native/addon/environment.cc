@@ -13,6 +13,7 @@
 #include "addon/arguments.h"
 #include "core/clock.h"
 #include "core/fault_points.h"
+#include "core/log.h"
 
 namespace rpma::addon {
 
@@ -63,6 +64,7 @@ core::Status Environment::start(napi_value submissions, napi_value completions, 
       env_, ready_->epoll_fd(), [this] { on_readable(); }, [this] { kick_deferred(); });
   if (!wake_up.ok()) return wake_up.status();
   wake_up_ = std::move(wake_up).value();
+  core::log_add_reader(ready_);
   started_ = true;
   return core::Status::success();
 }
@@ -149,6 +151,11 @@ std::uint32_t Environment::drain_ready() {
   collect();
   if (has_settlements()) settle();
   std::uint32_t count = 0;
+  if (core::log_readable(ready_.get())) {
+    records_.ready[count] = {
+        .handle = 0, .kind = static_cast<std::uint32_t>(abi::ReadyKind::Log), .reserved = 0};
+    count += 1;
+  }
   while (count < records_.ready.size() && pending_at_ < pending_.size()) {
     const Handle handle = ReadyList::release(pending_[pending_at_]);
     pending_at_ += 1;
@@ -204,7 +211,8 @@ void Environment::on_readable() {
     end_when_quiet();
     return;
   }
-  if (pending_.empty() && !has_settlements()) return;
+  const bool logged = core::log_readable(ready_.get());
+  if (pending_.empty() && !has_settlements() && !logged) return;
   napi_handle_scope handle_scope = nullptr;
   if (RPMA_FAULT_POINT("addon.handle-scope").fail ||
       napi_open_handle_scope(env_, &handle_scope) != napi_ok) {
@@ -217,7 +225,7 @@ void Environment::on_readable() {
   if (!RPMA_FAULT_POINT("addon.callback-scope").fail &&
       napi_open_callback_scope(env_, nullptr, context_, &callback_scope) == napi_ok) {
     if (has_settlements()) settle();
-    if (!pending_.empty()) call_on_wake();
+    if (!pending_.empty() || logged) call_on_wake();
     napi_close_callback_scope(env_, callback_scope);
   } else {
     ready_->signal();

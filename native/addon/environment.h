@@ -71,6 +71,7 @@ class Environment {
 
   /** Remembers the cause for lastError() and returns the negated number of its code. */
   double fail(const core::Status& status) {
+    log_failure(status);
     last_error_ = status;
     return -static_cast<double>(status.code);
   }

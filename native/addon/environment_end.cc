@@ -8,6 +8,7 @@
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
+#include "core/log.h"
 
 namespace rpma::addon {
 
@@ -146,6 +147,8 @@ void Environment::on_clean_up(napi_async_cleanup_hook_handle, void* data) {
 
 void Environment::end() {
   ending_ = true;
+  // What it has not read by now is the next reader's.
+  core::log_remove_reader(ready_.get());
   // Node runs the loop until the hook is removed; without a reference it would not even poll.
   if (wake_up_) wake_up_->set_referenced(true);
   if (handles_) {

@@ -28,6 +28,7 @@ std::span<const Method> connection_methods();
 std::span<const Method> queue_methods();
 std::span<const Method> hand_over_methods();
 std::span<const Method> waiting_methods();
+std::span<const Method> log_methods();
 #if defined(RPMA_TEST_FLAVOUR)
 std::span<const Method> test_methods();
 #endif

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/log.h"
 #include "core/result.h"
 #include "provider/provider.h"
 
@@ -36,7 +37,7 @@ struct ReadySlot {
   ReadySlot* next = nullptr;  // written by whoever set queued, until the list is taken
 };
 
-class ReadyList final : public provider::Notifier {
+class ReadyList final : public provider::Notifier, public core::LogReader {
  public:
   static core::Result<std::shared_ptr<ReadyList>> create();
 
@@ -49,6 +50,8 @@ class ReadyList final : public provider::Notifier {
   void notify(std::uint64_t token) override;
   /** Any thread: wakes the environment for work that is on no list of this object. */
   void signal();
+  /** Any thread: the log has records, and it is this environment's turn to read them. */
+  void log_ready() override { signal(); }
 
   // The rest belongs to the environment's JavaScript thread.
 

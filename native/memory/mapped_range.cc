@@ -24,7 +24,8 @@ core::Result<std::shared_ptr<MappedRange>> MappedRange::map(std::size_t length, 
 MappedRange::~MappedRange() {
   if (core::attempt(RPMA_FAULT_POINT("memory.munmap"),
                     [this] { return ::munmap(base_, length_); }) != 0) {
-    core::log(core::LogLevel::Warning, "munmap failed with errno %d", errno);
+    RPMA_LOG(Warning, "%zu bytes stay mapped: %s", length_,
+             core::StatusText(core::Status::from_errno(errno, "munmap")).text());
   }
 }
 

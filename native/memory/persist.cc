@@ -4,12 +4,14 @@
 #include "memory/persist.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <map>
 #include <utility>
 
 #include "core/assert.h"
 #include "core/bytes.h"
 #include "core/fault_points.h"
+#include "core/log.h"
 
 namespace rpma::memory {
 
@@ -77,6 +79,11 @@ core::Status PersistTarget::persist(std::uint64_t offset, std::uint64_t length) 
   const core::Status status = run(offset, length);
   if (!status.ok()) {
     core::count(core::counters().persist_failures);
+    RPMA_LOG(Error,
+             "%" PRIu64 " bytes at %" PRIu64
+             " of a file were not persisted: %s; every later "
+             "persistent flush of it fails until it is mapped anew",
+             length, offset, core::StatusText(status).text());
     parts_.file->fail(status);
   }
   return status;

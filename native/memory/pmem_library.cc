@@ -19,7 +19,7 @@ PmemLibrary open_library() {
                            ? nullptr
                            : ::dlopen("libpmem.so.1", RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
-    core::log(core::LogLevel::Info, "no libpmem: files are persisted by msync");
+    RPMA_LOG(Info, "no libpmem.so.1: files are persisted by msync, and none is taken for pmem");
     return library;
   }
   if (RPMA_FAULT_POINT("memory.dlsym").fail) return library;
@@ -30,8 +30,11 @@ PmemLibrary open_library() {
 }  // namespace
 
 const PmemLibrary* pmem_library() {
-  if (std::getenv("PMEM_IS_PMEM_FORCE") != nullptr) return nullptr;
-  if (std::getenv("PMEM_NO_FLUSH") != nullptr) return nullptr;
+  for (const char* name : {"PMEM_IS_PMEM_FORCE", "PMEM_NO_FLUSH"}) {
+    if (std::getenv(name) == nullptr) continue;
+    RPMA_LOG(Info, "%s is set and not believed: files are persisted by msync", name);
+    return nullptr;
+  }
   static const PmemLibrary library = open_library();
   return library.persist == nullptr ? nullptr : &library;
 }

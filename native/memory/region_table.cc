@@ -4,6 +4,7 @@
 #include "memory/region_table.h"
 
 #include <array>
+#include <cinttypes>
 #include <limits>
 #include <shared_mutex>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "core/assert.h"
 #include "core/bytes.h"
 #include "core/fault_points.h"
+#include "core/log.h"
 #include "core/random.h"
 #include "core/ring.h"
 
@@ -176,7 +178,10 @@ void Region::run_when_quiet() {
   }
 }
 
-void Region::poison() { word_.fetch_or(kPoisoned); }
+void Region::poison() {
+  if ((word_.fetch_or(kPoisoned) & kPoisoned) != 0) return;
+  RPMA_LOG(Error, "a region of %" PRIu64 " bytes lost its memory (a truncated file?)", length());
+}
 
 struct RegionTable::State {
   static constexpr std::size_t kShards = 16;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/random.h"
 
 namespace rpma::rma {
@@ -211,6 +212,7 @@ void TicketTable::run() {
     std::vector<Ticket> expired = take_expired(now, &next);
     if (!expired.empty()) {
       lock.unlock();
+      RPMA_LOG(Notice, "%zu tickets expired, adopted by nobody", expired.size());
       for (Ticket& ticket : expired) ticket.lapse();
       expired.clear();
       lock.lock();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// status, result, bytes, clock, random, counters, function_ref, log.
+// status, result, bytes, clock, random, counters, function_ref.
 #include <cstring>
 #include <memory>
 #include <set>
@@ -10,7 +10,6 @@
 #include "core/clock.h"
 #include "core/counters.h"
 #include "core/function_ref.h"
-#include "core/log.h"
 #include "core/random.h"
 #include "core/result.h"
 #include "core/status.h"
@@ -184,12 +183,6 @@ TEST(function_ref_calls_what_it_borrows) {
   const core::FunctionRef<int(int)> borrowed = add;
   CHECK_EQ(borrowed(3), 3);
   CHECK_EQ(borrowed(4), 7);
-}
-
-TEST(log_is_silent_by_default) {
-  if (std::getenv("RPMA_LOG") == nullptr) CHECK(!core::log_enabled(core::LogLevel::Warning));
-  CHECK(!core::log_enabled(core::LogLevel::Off));
-  core::log(core::LogLevel::Debug, "not seen %d", 1);
 }
 
 CHECK_MAIN()

@@ -11,7 +11,15 @@ import { describe, test } from 'node:test';
 import { withDeadline } from '../support/deadline.js';
 import { diskFolder, folderOn, removeFolder, tmpfsMount } from '../support/folders.js';
 import { examplePages, portOf, type Run, runsOf, startProgram } from './example-runs.js';
-import { assertOutput, assertSuccess, compiledRoot, Program } from './support.js';
+import {
+  assertOutput,
+  assertSuccess,
+  blocksOf,
+  compiledRoot,
+  Program,
+  readPage,
+  runProgram,
+} from './support.js';
 
 /** One at which nothing listens. */
 async function unusedPort(): Promise<string> {
@@ -55,6 +63,17 @@ describe('the examples print what their READMEs say', () => {
       }
     });
   }
+});
+
+test('examples/log/README.md: one program, whose log goes to standard error', async (context) => {
+  const folder = await diskFolder();
+  context.after(() => removeFolder(folder));
+  const [command, output, errors] = blocksOf(readPage('examples/log/README.md'));
+  assert.equal(command?.text, 'npm run -s example -- log\n');
+  const program = join(compiledRoot, 'examples', 'log', 'main.js');
+  const { stdout, stderr } = await runProgram(program, [], folder);
+  assertOutput(stdout, output?.text ?? '', 'the program');
+  assertOutput(stderr, errors?.text ?? '', 'the program, to standard error,');
 });
 
 describe('an example refuses wrong arguments with status 2 and its usage', () => {

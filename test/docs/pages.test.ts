@@ -58,11 +58,17 @@ describe('the pages', () => {
   });
 
   test('the reference names every channel, and every type of rpma/diagnostics', () => {
-    const page = readPage('docs/reference/README.md');
-    const section = page.slice(page.indexOf('## Channels'), page.indexOf('## Numbers'));
+    const section = readPage('docs/reference/diagnostics.md');
     const named = [...section.matchAll(/^\| `channels\.(\w+)`/gm)].map(([, name = '']) => name);
     assert.deepEqual(named.sort(), Object.keys(diagnostics.channels).sort());
-    const types = readPage('lib/diagnostics.ts').matchAll(/^export (?:type|interface) (\w+)/gm);
-    for (const [, name = ''] of types) assert.ok(section.includes(`\`${name}\``), name);
+    const entry = readPage('lib/diagnostics.ts');
+    const types = [...entry.matchAll(/^export (?:type|interface) (\w+)/gm)].map(([, name]) => name);
+    const passedOn = [...entry.matchAll(/^export type \{([^}]*)\}/gm)]
+      .flatMap(([, list = '']) => list.split(','))
+      .map((name) => name.trim())
+      .filter((name) => name !== '');
+    const names = [...Object.keys(diagnostics), ...types, ...passedOn];
+    assert.ok(names.length > 5, names.join());
+    for (const name of names) assert.ok(section.includes(`\`${name}\``), name);
   });
 });

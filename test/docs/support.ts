@@ -84,6 +84,9 @@ export function linkPackage(folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
   mkdirSync(join(folder, 'node_modules'), { recursive: true });
   symlinkSync(compiledRoot, join(folder, 'node_modules', 'rpma'), 'dir');
+  // What pages show together with this package.
+  const pino = join(packageRoot(), 'node_modules', 'pino');
+  symlinkSync(pino, join(folder, 'node_modules', 'pino'), 'dir');
 }
 
 export interface Outcome {

@@ -38,6 +38,7 @@ function docOf(name: string, node: ts.Node, source: ts.SourceFile, isCallable: b
 
 function isHidden(member: ts.ClassElement): boolean {
   if (ts.isClassStaticBlockDeclaration(member) || ts.isSemicolonClassElement(member)) return true;
+  if (ts.isSetAccessorDeclaration(member)) return true; // its getter speaks for both
   if (member.name !== undefined && ts.isPrivateIdentifier(member.name)) return true;
   return (
     (ts.getCombinedModifierFlags(member) & ts.ModifierFlags.NonPublicAccessibilityModifier) !== 0

@@ -16,8 +16,9 @@ const linesAbove = 8;
 
 /** Calls of the system that have no point, and why none is needed. */
 const exempt: Readonly<Record<string, string>> = {
-  clock_gettime: 'cannot fail for the monotonic clock',
+  clock_gettime: 'cannot fail for the clocks that every system has',
   close: 'the descriptor is gone whatever it answers',
+  gettid: 'cannot fail',
   inet_ntop: 'only formats; the buffer is large enough',
   inet_pton: 'only parses',
   nanosleep: 'of the fault points themselves',
@@ -27,6 +28,7 @@ const exempt: Readonly<Record<string, string>> = {
   pthread_self: 'cannot fail',
   pthread_setname_np: 'only for people who debug',
   pthread_sigmask: 'cannot fail for a valid operation',
+  strerrorname_np: 'only looks up a name',
   sigaction: 'cannot fail for SIGBUS and a valid action',
   sysconf: 'cannot fail for the page size',
 };

@@ -13,6 +13,7 @@
 #include "core/counters.h"
 #include "core/fault_points.h"
 #include "provider/iwarp/linger.h"
+#include "provider/iwarp/log.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -45,6 +46,8 @@ Status Connector::start(std::shared_ptr<QueuePair> queue_pair, const provider::A
   if (private_data.size() > kApplicationDataBytesMax) {
     return Status::failure(abi::Code::OutOfRange, "private data is at most 251 bytes");
   }
+  RPMA_LOG(Notice, "connection %u: connects to %s port %u", queue_pair->number(), to.host.c_str(),
+           to.port);
   Result<Socket> socket = start_connect(to);
   if (!socket.ok()) {
     const Status& status = socket.status();

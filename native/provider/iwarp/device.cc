@@ -9,6 +9,7 @@
 #include "memory/guarded_copy.h"
 #include "provider/iwarp/completion_queue.h"
 #include "provider/iwarp/listener.h"
+#include "provider/iwarp/log.h"
 #include "provider/iwarp/queue_pair.h"
 
 namespace rpma::iwarp {
@@ -54,6 +55,8 @@ void evict_later(const std::shared_ptr<DeviceContext>& context,
         if (!held || !device || held->users() == 0) return;
         for (const std::shared_ptr<QueuePair>& queue_pair : device->queue_pairs()) {
           if (!queue_pair->uses(held.get())) continue;
+          RPMA_LOG(Warning, "connection %u: aborted, the thread whose memory it uses has ended",
+                   queue_pair->number());
           queue_pair->abort(Status::failure(abi::Code::Closed,
                                             "the thread that registered memory it used has ended"));
         }

@@ -10,6 +10,7 @@
 #include "core/fault_points.h"
 #include "provider/iwarp/linger.h"
 #include "provider/iwarp/listener.h"
+#include "provider/iwarp/log.h"
 
 namespace rpma::iwarp {
 
@@ -122,6 +123,7 @@ Status IncomingRequest::reject(std::vector<std::uint8_t> private_data) {
 
 /** The rejecting Reply, and the socket's last moments. */
 void IncomingRequest::refuse(const std::vector<std::uint8_t>& private_data) {
+  RPMA_LOG(Info, "rejected the request of %s port %u", remote_.host.c_str(), remote_.port);
   ReplyFields fields;
   fields.rejected = true;
   fields.private_data = std::as_bytes(std::span(private_data));

@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
 
 #include "core/clock.h"
 #include "core/counters.h"
 #include "core/fault_points.h"
+#include "provider/iwarp/log.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -37,6 +39,8 @@ Result<std::shared_ptr<Listener>> Listener::open(std::shared_ptr<DeviceContext> 
   const Status status =
       context->progress->add(listener->id_, listener->socket_.fd(), EPOLLIN, listener);
   if (!status.ok()) return status;
+  RPMA_LOG(Notice, "listens at %s port %u", listener->address_.host.c_str(),
+           listener->address_.port);
   return listener;
 }
 
@@ -87,6 +91,8 @@ void Listener::close() {
     socket = std::move(socket_);
     unfetched.swap(requests_);
   }
+  RPMA_LOG(Notice, "listens no more at %s port %u; %zu requests were not fetched and are rejected",
+           address_.host.c_str(), address_.port, unfetched.size());
   context_->progress->remove(id_, socket.fd());
   socket.close();
   context_->progress->post([self = shared_from_this()] {
@@ -116,6 +122,7 @@ void Listener::on_ready(std::uint32_t) {
         pause();
         return;
       }
+      RPMA_LOG(Debug, "accepted nothing: %s", core::StatusText(accepted.status()).text());
       continue;  // one connection died in the backlog; the next may live
     }
     if (!accepted->open()) return;
@@ -161,7 +168,7 @@ void Listener::accept_one(Socket socket, const provider::Address& remote) {
           if (self && held) (self.get()->*method)(held);
         });
   };
-  setup->timer = later(abi::kSetupTimeoutMs, &Listener::drop);
+  setup->timer = later(abi::kSetupTimeoutMs, &Listener::expire);
   setups_.insert(setup);
   ++setups_by_address_[remote.host];
   const std::uint64_t delay_ms = context_->slowed.delay_ms(remote, now);
@@ -179,6 +186,13 @@ void Listener::take_up(const std::shared_ptr<PendingSetup>& setup) {
   if (added.ok()) return;
   core::count(core::counters().setups_refused);
   reports_->note(abi::ReportKind::SetupRefused, setup->remote.host, added);
+  drop(setup);
+}
+
+/** Its time is over. */
+void Listener::expire(const std::shared_ptr<PendingSetup>& setup) {
+  RPMA_LOG(Info, "closed a set-up of %s port %u: no whole Request came in %" PRIu64 " ms",
+           setup->remote.host.c_str(), setup->remote.port, abi::kSetupTimeoutMs);
   drop(setup);
 }
 
@@ -202,11 +216,20 @@ void Listener::read_request(const std::shared_ptr<PendingSetup>& setup) {
     return ::recv(setup->socket.fd(), chunk.data(), room, MSG_DONTWAIT);
   });
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-  if (count <= 0) return drop(setup);
+  if (count <= 0) {
+    RPMA_LOG(Info, "a set-up of %s port %u ended before its Request: %s",
+             setup->remote.host.c_str(), setup->remote.port,
+             count == 0 ? "it left" : core::StatusText(Status::from_errno(errno, "recv")).text());
+    return drop(setup);
+  }
   setup->input.insert(setup->input.end(), chunk.begin(), chunk.begin() + count);
   const SetupParse parse = parse_setup(setup->input, SetupKind::kRequest);
   if (parse.state == ParseState::kNeedMore) return;
   if (parse.state == ParseState::kFault || setup->input.size() > parse.frame.frame_bytes) {
+    RPMA_LOG(Info, "closed a set-up of %s port %u: %s", setup->remote.host.c_str(),
+             setup->remote.port,
+             parse.state == ParseState::kFault ? "what it sent is no Request"
+                                               : "it sent more than a Request before the Reply");
     return drop(setup);
   }
   request_complete(setup, parse.frame);
@@ -223,6 +246,9 @@ void Listener::request_complete(const std::shared_ptr<PendingSetup>& setup,
   if (markers || full_places) {
     if (full_places) {
       refuse(abi::ReportKind::ConnectionRefused, setup->remote, "limits.connections are taken");
+    } else {
+      RPMA_LOG(Info, "rejected the request of %s port %u: it asks for markers",
+               setup->remote.host.c_str(), setup->remote.port);
     }
     static_cast<void>(request->reject({}));
     return;
@@ -231,6 +257,7 @@ void Listener::request_complete(const std::shared_ptr<PendingSetup>& setup,
   {
     const std::lock_guard lock(mutex_);
     if (!socket_.open()) return;  // closed meanwhile: dropping the request rejects it
+    RPMA_LOG(Info, "a request of %s port %u waits", setup->remote.host.c_str(), setup->remote.port);
     requests_.push_back(std::move(request));
     // Within the lock: a fetch right after it must find that we stopped.
     if (requests_.size() >= limits_.unfetched_requests) stop_watching();

@@ -95,6 +95,7 @@ class Listener final : public provider::Listener,
   void on_ready(std::uint32_t events) override;
   /** A pending set-up has bytes, or its time is over. On the progress thread. */
   void read_request(const std::shared_ptr<PendingSetup>& setup);
+  void expire(const std::shared_ptr<PendingSetup>& setup);
   void drop(const std::shared_ptr<PendingSetup>& setup);
 
  private:

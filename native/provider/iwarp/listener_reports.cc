@@ -3,9 +3,32 @@
 // See listener_reports.h.
 #include "provider/iwarp/listener_reports.h"
 
+#include <cinttypes>
+
 #include "core/clock.h"
+#include "provider/iwarp/log.h"
 
 namespace rpma::iwarp {
+namespace {
+
+/** Of a report, for the log. */
+const char* deed_of(abi::ReportKind kind) {
+  switch (kind) {
+    case abi::ReportKind::AcceptPaused:
+      return "accepting paused";
+    case abi::ReportKind::SetupRefused:
+      return "set-ups closed";
+    case abi::ReportKind::ConnectionRefused:
+      return "connections refused";
+    case abi::ReportKind::AddressSlowed:
+      return "set-ups delayed";
+    case abi::ReportKind::None:
+      break;
+  }
+  return "nothing";
+}
+
+}  // namespace
 
 void ListenerReports::set_notify(provider::NotifyTarget target) {
   bool pending = false;
@@ -44,6 +67,12 @@ void ListenerReports::announce() {
     quiet_ns_ = core::now_ns() + abi::kReportIntervalMs * core::kNanosecondsPerMillisecond;
     state_ = State::Due;
     target = target_;
+    for (const provider::Report& report : waiting_) {
+      if (report.count == 0) continue;
+      RPMA_LOG(Warning, "%s, %" PRIu64 " times since the last report; the newest%s%s: %s",
+               deed_of(report.kind), report.count, report.address.empty() ? "" : " from ",
+               report.address.c_str(), core::StatusText(report.cause).text());
+    }
   }
   target.notify();
 }

@@ -175,6 +175,7 @@ class QueuePair final : public provider::QueuePair,
   // queue_pair_end.cc
   void become_established();
   void teardown();
+  void log_end(const EndReason& reason) const;
   void release_socket(const EndReason& reason, std::vector<std::byte> last_words);
   void publish(provider::Event event);
   void check_close();

@@ -5,10 +5,13 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cinttypes>
 #include <utility>
 
 #include "core/clock.h"
 #include "core/fault_points.h"
+#include "provider/iwarp/log.h"
 #include "provider/iwarp/queue_pair.h"
 
 namespace rpma::iwarp {
@@ -269,6 +272,8 @@ void QueuePair::take_over(int epoll_fd) {
     if (core::attempt(RPMA_FAULT_POINT("iwarp.take-over"), [&] {
           return ::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket_.fd(), &event);
         }) != 0) {
+      RPMA_LOG(Debug, "connection %u: stays with the progress thread: %s", number_,
+               core::StatusText(Status::from_errno(errno, "epoll_ctl")).text());
       return;
     }
   }
@@ -290,6 +295,8 @@ bool QueuePair::take_back(std::uint64_t now_ns) {
   if (now_ns < last + abi::kTakeBackMs * kUnit) return false;
   const std::lock_guard lock(driver_mutex_);
   lent_ = !return_to_progress();
+  RPMA_LOG(Debug, "connection %u: %s, its driver did nothing for %" PRIu64 " us", number_,
+           lent_ ? "cannot be taken back yet" : "taken back", (now_ns - last) / 1000);
   return !lent_;
 }
 

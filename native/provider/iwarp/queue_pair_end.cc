@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "provider/iwarp/extension.h"
 #include "provider/iwarp/linger.h"
+#include "provider/iwarp/log.h"
 #include "provider/iwarp/queue_pair.h"
 #include "provider/iwarp/rdmap.h"
 
@@ -109,6 +110,9 @@ void QueuePair::become_established() {
   gate_open_.store(true);
   abi::ConnectionState expected = abi::ConnectionState::Connecting;
   if (!state_.compare_exchange_strong(expected, abi::ConnectionState::Established)) return;
+  RPMA_LOG(Notice, "connection %u: established with %s port %u, checksums %s, extension %s",
+           number_, remote_.host.c_str(), remote_.port, negotiated_.crc ? "on" : "off",
+           extension_ ? "agreed" : "not known there");
   provider::Event event;
   event.type = abi::ConnectionEvent::Established;
   event.private_data = std::move(established_data_);
@@ -205,6 +209,9 @@ void QueuePair::teardown() {
     const std::unique_lock sending(send_mutex_);
     std::vector<std::byte> last_words;
     if (reason.terminate != Cause::kNone && !fin_sent_.load()) {
+      RPMA_LOG(Warning, "connection %u: sends Terminate %u/%u/%u: %s", number_,
+               cause_layer(reason.terminate), cause_type(reason.terminate),
+               cause_code(reason.terminate), cause_name(reason.terminate));
       last_words = transmitter_.rest_of_frame();
       const std::vector<std::byte> terminate =
           terminate_frame(reason.terminate, fault_of(reason), negotiated_.crc);
@@ -225,6 +232,7 @@ void QueuePair::teardown() {
   cancel_timer(&close_timer_);
   cancel_timer(&parked_timer_);
   cancel_timer(&watch_timer_);  // left alone it would keep our memory for a second more
+  log_end(reason);
   if (reason.protection) {
     core::count(core::counters().protection_errors);
     context_->slowed.note(remote_address(), core::now_ns());
@@ -233,6 +241,22 @@ void QueuePair::teardown() {
   send_completions_->detach(this);
   receive_completions_->detach(this);
   publish({reason.event, reason.cause, std::move(reason.private_data)});
+}
+
+/** Once a connection; that of the other side's will, or ours, is no warning. */
+void QueuePair::log_end(const EndReason& reason) const {
+  if (reason.event == abi::ConnectionEvent::Lost) {
+    const provider::Address remote = remote_address();
+    RPMA_LOG(Warning, "connection %u with %s port %u: lost: %s", number_, remote.host.c_str(),
+             remote.port, core::StatusText(reason.cause).text());
+    return;
+  }
+  const char* word = "closed";
+  if (reason.event == abi::ConnectionEvent::Rejected) word = "rejected";
+  if (reason.event == abi::ConnectionEvent::Unreachable) word = "unreachable";
+  const bool has_cause = !reason.cause.ok();
+  RPMA_LOG(Notice, "connection %u: %s%s%s", number_, word, has_cause ? ": " : "",
+           has_cause ? core::StatusText(reason.cause).text() : "");
 }
 
 void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> last_words) {

@@ -9,6 +9,7 @@
 
 #include "memory/guarded_copy.h"
 #include "provider/iwarp/extension.h"
+#include "provider/iwarp/log.h"
 #include "provider/iwarp/mpa.h"
 #include "provider/iwarp/queue_pair.h"
 #include "provider/iwarp/rdmap.h"
@@ -458,6 +459,9 @@ Verdict QueuePair::terminated(std::span<const std::byte> payload) {
   reason.cause = lost(ECONNABORTED, nullptr);
   reason.cause.detail = terminate ? cause_name(terminate->cause) : "a malformed Terminate";
   reason.status = terminate ? status_of_cause(terminate->cause) : abi::CompletionStatus::Provider;
+  const Cause cause = terminate ? terminate->cause : Cause::kNone;
+  RPMA_LOG(Warning, "connection %u: received Terminate %u/%u/%u: %s", number_, cause_layer(cause),
+           cause_type(cause), cause_code(cause), reason.cause.detail);
   end(std::move(reason));
   return Verdict::stall();
 }

@@ -9,8 +9,8 @@ import type { End, Report } from './process.js';
 
 /** Says of the demonstration why it ended; the line above it has the code. */
 const demonstrationLine = /^failed: the target ended (before it listened|by itself)/;
-/** Notes of the examples that are no failures. */
-const noteLine = /^(No <pmem-path> provided|Retrying\.\.\.)/;
+/** Notes of the examples, and lines of the log, that are no failures. */
+const noteLine = /^(No <pmem-path> provided|Retrying\.\.\.|rpma \d{4}-)/;
 
 export interface Judgement {
   /** 'success' or the code of the failure. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The programs that the sweep runs: every example as a pair of processes, and the demonstration,
-// which starts its target by itself. `{folder}` and `{port}` are filled in for each run.
+// The programs that the sweep runs: every example as a pair of processes, the one that is alone,
+// and the demonstration, which starts its target by itself. `{folder}` and `{port}` are filled in
+// for each run.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ export type Side = 'server' | 'client';
 
 export interface Program {
   readonly name: string;
-  /** Of the demonstration, whose main process stands for the client: none. */
+  /** Of what is started by one command, which stands for the client: none. */
   readonly server: readonly string[] | null;
   readonly client: readonly string[];
 }
@@ -26,6 +27,9 @@ const argumentsOf: Readonly<Record<string, readonly [readonly string[], readonly
   '07-atomic-write': [['{folder}/server.pmem'], words],
   '08-messages-ping-pong': [[], ['7', '4']],
 };
+
+/** It logs to standard error what it provokes. */
+const log: Program = { name: 'log', server: null, client: ['log/main.js'] };
 
 const demonstration: Program = {
   name: 'demo',
@@ -48,5 +52,5 @@ export function allPrograms(): Program[] {
       client: [`${name}/client.js`, '127.0.0.1', '{port}', ...client],
     };
   });
-  return [...examples, demonstration];
+  return [...examples, log, demonstration];
 }
