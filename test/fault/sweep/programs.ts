@@ -26,6 +26,8 @@ const argumentsOf: Readonly<Record<string, readonly [readonly string[], readonly
   '05-flush-to-persistent': [['{folder}/server.pmem'], ['{folder}/client.pmem']],
   '07-atomic-write': [['{folder}/server.pmem'], words],
   '08-messages-ping-pong': [[], ['7', '4']],
+  '10-send-with-imm': [[], ['7', 'word']],
+  '11-write-with-imm': [[], ['7']],
 };
 
 /** It logs to standard error what it provokes. */
