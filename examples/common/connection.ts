@@ -7,6 +7,7 @@
 import {
   type Completion,
   completionError,
+  type CompletionQueue,
   type Connection,
   type Endpoint,
   type IncomingRequest,
@@ -33,8 +34,16 @@ export async function acceptOne(endpoint: Endpoint, privateData?: Uint8Array): P
 }
 
 /** Waits for the next completion of what was posted, or throws why there is none. */
-export async function nextCompletion(connection: Connection): Promise<Completion> {
-  const completion = await connection.completionQueue.take();
+export function nextCompletion(connection: Connection): Promise<Completion> {
+  return completionOf(connection, connection.completionQueue);
+}
+
+/** Waits for the next completion in one of the connection's queues. */
+export async function completionOf(
+  connection: Connection,
+  queue: CompletionQueue | null,
+): Promise<Completion> {
+  const completion = (await queue?.take()) ?? null;
   if (completion === null) {
     const { error } = await connection.whenClosed();
     throw error ?? new RpmaError('ERR_RPMA_CLOSED', 'the other side left before it was done');

@@ -26,8 +26,10 @@ const argumentsOf: Readonly<Record<string, readonly [readonly string[], readonly
   '05-flush-to-persistent': [['{folder}/server.pmem'], ['{folder}/client.pmem']],
   '07-atomic-write': [['{folder}/server.pmem'], words],
   '08-messages-ping-pong': [[], ['7', '4']],
+  '09-flush-to-persistent-GPSPM': [['{folder}/server.pmem'], ['{folder}/client.pmem']],
   '10-send-with-imm': [[], ['7', 'word']],
   '11-write-with-imm': [[], ['7']],
+  '12-receive-completion-queue': [[], ['7', '4']],
 };
 
 /** It logs to standard error what it provokes. */
