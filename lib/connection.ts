@@ -17,6 +17,8 @@ import { ticketOf, ticketTimeout } from './internal/hand-over.js';
 import { native } from './internal/native.js';
 import {
   asError,
+  checkWaitOptions,
+  requireInteger,
   requireObject,
   requireTimeout,
   requireWord,
@@ -210,6 +212,33 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
   get sendQueueFree(): number {
     const core = this.#core;
     return core.connectionState === 'closed' ? 0 : Math.max(0, native.sendQueueFree(core.handle));
+  }
+
+  /**
+   * Waits until so many operations can be posted. In the promise tier it needs nothing more; in the
+   * verbs tier the program's own reading of completions frees places (on-error operations that
+   * succeed free theirs by themselves). It reserves nothing: who is told first may post first.
+   *
+   * @param slots - places, 1 to sendQueueSize
+   * @param options - signal and deadline of this wait
+   * @throws ERR_RPMA_INVALID_ARG_TYPE slots, options, timeoutMs or signal has the wrong type
+   * @throws ERR_RPMA_OUT_OF_RANGE slots is not from 1 to sendQueueSize, or timeoutMs out of bounds
+   * @throws ERR_RPMA_STATE the connection is not established yet
+   * @throws ERR_RPMA_CLOSED the connection has ended or is closing, before or during the wait
+   * @throws ERR_RPMA_AGAIN 1024 waits are pending
+   * @throws ERR_RPMA_TIMEOUT the deadline ended the wait; the connection goes on
+   * @throws ERR_RPMA_ABORTED the signal ended the wait; the connection goes on
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: none; there a full queue is an error of `ibv_post_send`
+   */
+  whenSendQueueFree(slots: number = 1, options?: WaitOptions): Promise<void> {
+    try {
+      requireInteger(slots, 'slots', 1, this.#config.sendQueueSize);
+      checkWaitOptions(options);
+      return this.#core.whenSendQueueFree(slots, options);
+    } catch (error) {
+      return Promise.reject(asError(error));
+    }
   }
 
   /** Receives that can be posted before ERR_RPMA_AGAIN; 0 once ended. */

@@ -42,6 +42,7 @@ import { refuseHopeless, type Line, type LinePort } from './promise-tier.js';
 import { handedOverError, QueueCore } from './queue-core.js';
 import type { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
+import { SendRoom, type RoomPort } from './send-room.js';
 import { SourceCore } from './source.js';
 import type { SubmissionRecords } from './submission.js';
 
@@ -65,11 +66,13 @@ export interface Adopted {
   readonly receiveQueue: Handle;
 }
 
+const roomWait = 'connection.whenSendQueueFree()';
+
 type EndEvent = ConnectionEvent & {
   readonly type: Exclude<ConnectionEvent['type'], 'established'>;
 };
 
-export class ConnectionCore extends Resource implements ReadyListener, LinePort {
+export class ConnectionCore extends Resource implements ReadyListener, LinePort, RoomPort {
   readonly handle: Handle;
   readonly peer: PeerCore;
   readonly sizes: ConnectionSizes;
@@ -100,6 +103,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   #isHandedOver = false;
   #reason: Error | undefined;
   readonly #lines: ConnectionLines;
+  readonly #room: SendRoom;
 
   /**
    * `goal`: where an outgoing one leads; the addon knows the other side once it has answered.
@@ -145,6 +149,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     this.queue = shared ?? make(main, note?.queue, sends || (!hasOwn && receives));
     this.receiveQueue = hasOwn ? make(own, note?.receiveQueue, receives) : this.queue;
     this.#lines = new ConnectionLines(this, this);
+    this.#room = new SendRoom(this, this.keepAlive);
     this.eventDescriptor = describeEvents(this, this.#unread, () =>
       this.#phase === 'active' ? handle : 0,
     );
@@ -223,6 +228,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       this.#take(event);
       if (this.#endEvent !== null) break;
     }
+    this.#room.ready();
   }
 
   async whenEstablished(options: WaitOptions | undefined): Promise<void> {
@@ -281,8 +287,12 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       why = 'operations or completions are awaited; await them first';
     } else if (this.channel?.source.isAwaited === true) {
       why = 'its completion channel is awaited; end these waits first';
-    } else if ([this.events, this.#established, this.#ended].some((each) => each.isAwaited)) {
-      why = 'its events, whenEstablished() or whenClosed() are awaited; end these waits first';
+    } else if (
+      [this.events, this.#established, this.#ended, this.#room].some((each) => each.isAwaited)
+    ) {
+      why =
+        'its events, whenEstablished(), whenSendQueueFree() or whenClosed() are awaited; end these ' +
+        'waits first';
     }
     if (why === '') return;
     throw new RpmaError('ERR_RPMA_BUSY', `${what}: ${why}`, this.failureContext);
@@ -380,13 +390,15 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       const cure = 'poll the completion queue (or await operations) and look at sendQueueFree';
       return new RpmaError('ERR_RPMA_AGAIN', `${what}: the queue is full; ${cure}`, context);
     }
-    const over = this.connectionState === 'closing' || this.connectionState === 'closed';
-    if (over && status === statusNumber.state) return this.#closedError(what, context);
-    if (status === statusNumber.state) {
-      const message = `${what}: the connection is not established yet; await whenEstablished()`;
-      return new RpmaError('ERR_RPMA_STATE', message, context);
-    }
+    if (status === statusNumber.state) return this.#notEstablished(what, context);
     return failureOf(native.lastError(), what, context);
+  }
+
+  #notEstablished(what: string, context: FailureContext): RpmaError {
+    const over = this.connectionState === 'closing' || this.connectionState === 'closed';
+    if (over) return this.#closedError(what, context);
+    const message = `${what}: the connection is not established yet; await whenEstablished()`;
+    return new RpmaError('ERR_RPMA_STATE', message, context);
   }
 
   // Promise tier.
@@ -418,12 +430,45 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     if (this.state !== 'open') throw this.#closedError(what);
   }
 
+  // Room in the send queue.
+
+  get sendRoom(): number {
+    if (this.connectionState !== 'established') return 0;
+    return native.sendQueueFree(this.handle);
+  }
+
+  get hasWaitingSends(): boolean {
+    return this.#lines.waitingSends > 0;
+  }
+
+  watchSendQueue(slots: number): boolean {
+    // Otherwise its end is on the way, and ends the wait.
+    if (this.connectionState !== 'established') return true;
+    return native.watchSendQueue(this.handle, slots) !== 0;
+  }
+
+  idle(): void {
+    this.#room.ready();
+  }
+
+  /** The number and the options were checked. */
+  whenSendQueueFree(slots: number, options: WaitOptions | undefined): Promise<void> {
+    this.requireActive(roomWait);
+    if (this.connectionState === 'established') return this.#room.wait(slots, options);
+    throw this.#notEstablished(roomWait, this.failureContext);
+  }
+
+  #endRoomWaits(): void {
+    this.#room.fail(() => this.#closedError(roomWait));
+  }
+
   // Ending.
 
   disconnect(): void {
     this.requireHere('connection.disconnect()');
     if (this.#phase !== 'active') return;
     native.connectionDisconnect(this.handle, this.sizes.closeTimeoutMs);
+    this.#endRoomWaits();
   }
 
   closeWithin(timeoutMs: number): Promise<void> {
@@ -445,6 +490,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     }
     this.#reason ??= reason;
     native.connectionDestroy(this.handle);
+    this.#endRoomWaits();
     this.closeWith(() => this.#untilEnded()).catch(() => undefined);
   }
 
@@ -462,6 +508,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   async #end(timeoutMs: number): Promise<void> {
     if (this.#phase !== 'active') return;
+    this.#endRoomWaits();
     const start = performance.now();
     if (!this.#wasEstablished) {
       native.connectionDestroy(this.handle);
@@ -529,6 +576,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     unlisten(this.handle);
     for (const queue of this.#queues()) queue.connectionEnded();
     native.connectionRelease(this.handle);
+    this.#endRoomWaits();
     this.#finish();
   }
 

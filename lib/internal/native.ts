@@ -229,6 +229,11 @@ export interface NativeBinding {
   connectionRelease(connection: Handle): NativeResult;
   sendQueueFree(connection: Handle): number;
   receiveQueueFree(connection: Handle): number;
+  /**
+   * Asks for one 'events' ready record of the connection once so many slots of the send queue are
+   * free; 0 when they are already and nothing was asked for. The newest call counts.
+   */
+  watchSendQueue(connection: Handle, slots: number): NativeResult;
 
   /**
    * Posts the first `count` submission records in order; returns how many were accepted, or the

@@ -45,6 +45,8 @@ export interface LinePort {
   post(count: number): number;
   /** The error of the newest refused post. */
   postFailure(status: number, context: FailureContext): Error;
+  /** Nothing waits for room any more. */
+  idle?(): void;
   /** Provider and the like, for errors. */
   readonly failureContext: FailureContext;
 }
@@ -535,5 +537,6 @@ export class Line {
     if (this.#waiting.length > 0) return;
     this.#onIdle?.();
     this.#onIdle = null;
+    this.port.idle?.();
   }
 }

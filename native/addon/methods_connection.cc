@@ -154,6 +154,16 @@ napi_value send_queue_free(napi_env env, napi_callback_info info) {
                      object == nullptr ? 0 : object->connection->queue_pair().send_queue_free());
 }
 
+napi_value watch_send_queue(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  Environment& environment = call.environment();
+  const ConnectionObject* object = find_connection(environment, call.number(0));
+  if (object == nullptr) return closed(environment);
+  environment.kick_deferred();
+  const auto slots = static_cast<std::uint32_t>(to_count(call.number(1), abi::kQueueSizeMax));
+  return make_number(env, object->connection->queue_pair().watch_send_queue(slots) ? 1 : 0);
+}
+
 napi_value receive_queue_free(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   const ConnectionObject* object = find_connection(call.environment(), call.number(0));
@@ -224,6 +234,7 @@ constexpr Method kMethods[] = {
     {"connectionDestroy", connection_destroy},
     {"connectionRelease", connection_release},
     {"sendQueueFree", send_queue_free},
+    {"watchSendQueue", watch_send_queue},
     {"receiveQueueFree", receive_queue_free},
     {"post", post},
 };

@@ -140,6 +140,11 @@ class QueuePair {
   virtual Status post_receive(const WorkRequest& request) = 0;
   virtual std::uint32_t send_queue_free() const = 0;
   virtual std::uint32_t receive_queue_free() const = 0;
+  /**
+   * Asks for one notification, as an event's, once so many slots of the send queue are free; false
+   * (and no notification) when they are free already. The newest call counts.
+   */
+  virtual bool watch_send_queue(std::uint32_t slots) = 0;
 
   /** Active side: starts connecting; the outcome is an event. */
   virtual Status connect(const Address& to, std::vector<std::uint8_t> private_data) = 0;
@@ -153,7 +158,7 @@ class QueuePair {
 
   /** Events in order, each kept until read. */
   virtual std::optional<Event> next_event() = 0;
-  virtual void set_notify(NotifyTarget target) = 0;  // one notification per event
+  virtual void set_notify(NotifyTarget target) = 0;  // one notification per event, see above
 
   /** Graceful end, bounded by close_timeout_ms; idempotent. */
   virtual void disconnect(std::uint64_t timeout_ms) = 0;

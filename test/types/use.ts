@@ -119,6 +119,7 @@ export const members: { readonly [Name in keyof Connection]: true } = {
   canFlush: true,
   whenEstablished: true,
   whenClosed: true,
+  whenSendQueueFree: true,
   disconnect: true,
   close: true,
   destroy: true,

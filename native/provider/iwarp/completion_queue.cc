@@ -39,8 +39,11 @@ std::uint32_t CompletionQueue::take(provider::Completion* out, std::uint32_t max
   for (std::uint32_t i = 0; i < taken; ++i) {
     Entry& entry = ring_[head_];
     out[i] = entry.completion;
-    const bool receive = is_receive(entry.completion.operation);
-    (receive ? entry.credits->receive : entry.credits->send).fetch_sub(1);
+    if (is_receive(entry.completion.operation)) {
+      entry.credits->receive.fetch_sub(1);
+    } else {
+      entry.credits->free_send();
+    }
     entry.credits.reset();
     head_ = head_ + 1 == ring_.size() ? 0 : head_ + 1;
   }

@@ -13,6 +13,7 @@
 
 #include "core/array.h"
 #include "core/counters.h"
+#include "provider/iwarp/send_watch.h"
 #include "provider/provider.h"
 
 namespace rpma::iwarp {
@@ -23,6 +24,9 @@ class QueuePair;
 struct Credits {
   std::atomic<std::uint32_t> send{0};
   std::atomic<std::uint32_t> receive{0};
+  SendWatch watch;
+
+  void free_send() { watch.freed(send.fetch_sub(1) - 1); }
 };
 
 class CompletionQueue final : public provider::CompletionQueue {

@@ -175,6 +175,7 @@ std::optional<provider::Event> QueuePair::next_event() {
 }
 
 void QueuePair::set_notify(provider::NotifyTarget target) {
+  credits_->watch.set_notify(target);
   bool pending = false;
   {
     const std::lock_guard lock(event_mutex_);

@@ -83,6 +83,7 @@ class QueuePair final : public provider::QueuePair,
   void kick() override;
   Status post_receive(const provider::WorkRequest& request) override;
   std::uint32_t send_queue_free() const override { return sends_.free_slots(); }
+  bool watch_send_queue(std::uint32_t slots) override { return sends_.watch_free(slots); }
   std::uint32_t receive_queue_free() const override { return receives_.free_slots(); }
   Status connect(const provider::Address& to, std::vector<std::uint8_t> private_data) override;
   std::uint32_t number() const override { return number_; }

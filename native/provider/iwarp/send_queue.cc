@@ -48,6 +48,11 @@ std::uint32_t SendQueue::free_slots() const {
   return used >= slots_.size() ? 0 : static_cast<std::uint32_t>(slots_.size()) - used;
 }
 
+bool SendQueue::watch_free(std::uint32_t slots) {
+  const auto size = static_cast<std::uint32_t>(slots_.size());
+  return credits_->watch.arm(credits_->send, slots >= size ? 0 : size - slots);
+}
+
 void SendQueue::set_outbound_reads(std::uint32_t limit) {
   const std::lock_guard lock(mutex_);
   outbound_reads_ = limit;
@@ -139,7 +144,7 @@ void SendQueue::retire() {
 void SendQueue::publish(const SendSlot& slot) {
   const bool success = slot.status == abi::CompletionStatus::Success;
   if (success && !slot.request.signalled) {
-    credits_->send.fetch_sub(1);
+    credits_->free_send();
     return;
   }
   provider::Completion completion{};

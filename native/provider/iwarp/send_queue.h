@@ -57,6 +57,8 @@ class SendQueue {
   /** Again when full, WcLocalProtection when the local region is revoked. */
   core::Status push(const provider::WorkRequest& request);
   [[nodiscard]] std::uint32_t free_slots() const;
+  /** One notification once so many are free; false, and none, when they are. */
+  bool watch_free(std::uint32_t slots);
   void set_outbound_reads(std::uint32_t limit);
 
   // Transmit side.
