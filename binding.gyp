@@ -30,6 +30,7 @@
       "native/core/log.cc",
       "native/core/random.cc",
       "native/core/thread.cc",
+      "native/memory/advise.cc",
       "native/memory/guarded_copy.cc",
       "native/memory/mapped_range.cc",
       "native/memory/mapping.cc",

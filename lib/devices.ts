@@ -21,6 +21,8 @@ const none: Capabilities = Object.freeze({
   immediateData: false,
   sharedReceiveQueue: false,
   backgroundProgress: false,
+  onDemandPaging: false,
+  regionAdvice: false,
   maxMessageBytes: 0,
   maxPrivateDataBytes: 0,
   maxQueueEntries: 0,

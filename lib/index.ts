@@ -59,6 +59,7 @@ export {
   type ProviderName,
   type ReceiveOperation,
   type ReceiveResult,
+  type RegionAdvice,
   type RegisterOptions,
   type RemotePart,
   type SendOperation,

@@ -5,16 +5,24 @@
 
 import { constants } from 'node:buffer';
 import { argumentError, RpmaError } from './errors.js';
+import { adviceKinds } from './internal/abi.generated.js';
 import { adoptersPeer } from './internal/adoption.js';
 import { access, constructorKey, requireConstructorKey } from './internal/access.js';
 import { check } from './internal/environment.js';
+import { failureOf } from './internal/failure.js';
 import { ticketOf, ticketTimeout, tokenOf } from './internal/hand-over.js';
-import { native } from './internal/native.js';
+import { isNativeError, native } from './internal/native.js';
 import { forgetCollectedPeers } from './internal/peer-core.js';
 import { RegionCore } from './internal/region-core.js';
-import { requireInteger } from './internal/validate.js';
+import {
+  optionalBoolean,
+  optionalInteger,
+  requireInteger,
+  requireObject,
+  requireWord,
+} from './internal/validate.js';
 import type { Peer } from './peer.js';
-import type { HandOverOptions, HandOverTicket } from './types.js';
+import type { HandOverOptions, HandOverTicket, RegionAdvice } from './types.js';
 
 let construct: (core: RegionCore) => MemoryRegion;
 
@@ -162,6 +170,45 @@ export class MemoryRegion implements AsyncDisposable {
   get inFlight(): number {
     if (this.#core.state === 'closed') return 0;
     return check(native.regionInFlight(this.#core.handle), 'region.inFlight');
+  }
+
+  /**
+   * Has the memory's pages brought in before they are needed, on a thread of Node's pool: a first
+   * access then costs no fault, neither the program's nor another side's. It holds the region: a
+   * close() waits for it, 16 MiB at most.
+   *
+   * @param advice - which bytes, what for, and whether to wait for the end of it
+   * @returns a promise: with `flush` resolved once it is done, else once it is under way; what
+   *   fails then is only logged
+   * @throws ERR_RPMA_INVALID_ARG_TYPE advice, or a member, has the wrong type
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an unknown kind, `prefetch-write` of a read-only file, or
+   *   memory that is gone (a truncated file)
+   * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or no byte
+   * @throws ERR_RPMA_NOT_SUPPORTED `capabilities.regionAdvice` is false, or the memory's kind is
+   *   not one that can be advised
+   * @throws ERR_RPMA_PROVIDER the system refused (errno)
+   * @throws ERR_RPMA_CLOSED the region is closed, or was before it was done
+   * @throws ERR_RPMA_LIMIT no thread of the pool is left
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_mr_advise`
+   */
+  async advise(advice: RegionAdvice): Promise<void> {
+    const what = 'region.advise()';
+    requireObject(advice, 'advice');
+    const core = this.#core;
+    const kind = adviceKinds.indexOf(requireWord(advice.kind, 'kind', adviceKinds));
+    const offset = optionalInteger(advice.offset, 'offset', 0, core.sizeBytes - 1, 0);
+    const rest = core.sizeBytes - offset;
+    const length = optionalInteger(advice.length, 'length', 1, rest, rest);
+    const flush = optionalBoolean(advice.flush, 'flush', false);
+    core.requireOpen(what);
+    const { provider, capabilities } = core.peer;
+    if (!capabilities.regionAdvice) {
+      const why = `${what}: provider '${provider}' has no regionAdvice`;
+      throw new RpmaError('ERR_RPMA_NOT_SUPPORTED', why, { provider });
+    }
+    const result = await native.regionAdvise(core.handle, offset, length, kind, flush);
+    if (isNativeError(result)) throw failureOf(result, what, { provider });
   }
 
   /**

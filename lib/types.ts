@@ -117,6 +117,10 @@ export interface Capabilities {
   readonly sharedReceiveQueue: boolean;
   /** Operations of others are served while JavaScript is busy. */
   readonly backgroundProgress: boolean;
+  /** The device brings pages in by itself; memory need not be resident. */
+  readonly onDemandPaging: boolean;
+  /** `region.advise()` is offered. */
+  readonly regionAdvice: boolean;
   /** Most bytes of one write or send. */
   readonly maxMessageBytes: number;
   /** Most bytes of private data at connect, accept and reject. */
@@ -158,6 +162,22 @@ export interface RegisterOptions {
   readonly length?: number | undefined;
   /** Only this connection may use the descriptor. */
   readonly connection?: Connection | undefined;
+}
+
+/** What `region.advise()` is told. */
+export interface RegionAdvice {
+  /** First byte; default 0. */
+  readonly offset?: number | undefined;
+  /** Bytes; default: to the region's end. */
+  readonly length?: number | undefined;
+  /**
+   * - `prefetch`: bring the pages in, for reading.
+   * - `prefetch-write`: bring them in ready to be written; a file's pages may be written back.
+   * - `prefetch-no-fault`: only have a file read ahead into the system's cache; no page is mapped.
+   */
+  readonly kind: 'prefetch' | 'prefetch-write' | 'prefetch-no-fault';
+  /** Whether to wait until it is done; default false: only until it is under way. */
+  readonly flush?: boolean | undefined;
 }
 
 /** Bounds that keep strangers from exhausting a listener. */

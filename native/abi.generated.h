@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "dfbcaf0af8b373c3";
+inline constexpr const char* kAbiHash = "7e329af3dee6f570";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -275,6 +275,13 @@ enum class PmemDurability : std::uint8_t {
   Pmem = 2,
 };
 inline constexpr std::size_t kPmemDurabilityCount = 3;
+
+enum class AdviceKind : std::uint8_t {
+  Prefetch = 0,
+  PrefetchWrite = 1,
+  PrefetchNoFault = 2,
+};
+inline constexpr std::size_t kAdviceKindCount = 3;
 
 enum class LogLevel : std::uint8_t {
   Disabled = 0,

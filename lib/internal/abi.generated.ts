@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = 'dfbcaf0af8b373c3';
+export const abiHash = '7e329af3dee6f570';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -586,6 +586,20 @@ export const pmemDurabilityNumber = {
   memory: 0,
   storage: 1,
   pmem: 2,
+} as const;
+
+export const adviceKinds = [
+  'prefetch',
+  'prefetch-write',
+  'prefetch-no-fault',
+] as const;
+
+export type AdviceKind = (typeof adviceKinds)[number];
+
+export const adviceKindNumber = {
+  prefetch: 0,
+  prefetchWrite: 1,
+  prefetchNoFault: 2,
 } as const;
 
 export const logLevels = [

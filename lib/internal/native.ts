@@ -53,6 +53,8 @@ export interface NativeCapabilities {
   readonly immediateData: boolean;
   readonly sharedReceiveQueue: boolean;
   readonly backgroundProgress: boolean;
+  readonly onDemandPaging: boolean;
+  readonly regionAdvice: boolean;
   readonly maxMessageBytes: number;
   readonly maxPrivateDataBytes: number;
   readonly maxQueueEntries: number;
@@ -146,6 +148,17 @@ export interface NativeBinding {
   /** A window of library-allocated or file memory; detached when the region (file) is closed. */
   regionView(region: Handle, offset: number, length: number): ArrayBuffer | NativeResult;
   regionInFlight(region: Handle): number;
+  /**
+   * kind: index into adviceKinds. `flush`: resolves when it is done; else once it is under way, and
+   * what fails then is only logged.
+   */
+  regionAdvise(
+    region: Handle,
+    offset: number,
+    length: number,
+    kind: number,
+    flush: boolean,
+  ): Promise<0 | NativeError>;
   /** Revokes at once; resolves with 0 or an error when nothing uses the memory any more. */
   regionClose(region: Handle): Promise<0 | NativeError>;
 

@@ -132,6 +132,8 @@ napi_value make_capabilities(napi_env env, const provider::Capabilities& from) {
   flag("immediateData", from.immediate_data);
   flag("sharedReceiveQueue", from.shared_receive_queue);
   flag("backgroundProgress", from.background_progress);
+  flag("onDemandPaging", from.on_demand_paging);
+  flag("regionAdvice", from.region_advice);
   number("maxMessageBytes", static_cast<double>(from.max_message_bytes));
   number("maxPrivateDataBytes", from.max_private_data_bytes);
   number("maxQueueEntries", from.max_queue_entries);

@@ -11,6 +11,7 @@
 #include "addon/methods.h"
 #include "core/bytes.h"
 #include "core/fault_points.h"
+#include "core/log.h"
 
 namespace rpma::addon {
 
@@ -173,6 +174,76 @@ napi_value region_in_flight(napi_env env, napi_callback_info info) {
   return make_number(env, region == nullptr ? 0 : static_cast<double>(region->region->users()));
 }
 
+/** Advice under way. The use is let go of where the work was done: a closing region waits for it.
+ */
+struct AdviceJob {
+  std::shared_ptr<rma::Peer> peer;
+  memory::RegionUse use;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  abi::AdviceKind kind = abi::AdviceKind::Prefetch;
+  napi_deferred deferred = nullptr;  // null when nobody waits for the outcome
+  core::Status status;
+
+  void run() {
+    status = peer->device().advise(use, offset, length, kind);
+    use.release();
+  }
+};
+
+void finish_advice(Environment& environment, const AdviceJob& job) {
+  if (job.deferred == nullptr) {
+    if (!job.status.ok()) {
+      RPMA_LOG(Warning, "advice failed: %s", core::StatusText(job.status).text());
+    }
+    return;
+  }
+  environment.promise_settled();
+  if (!environment.usable()) return;
+  if (job.status.ok()) {
+    resolve_number(environment.env(), job.deferred, 0);
+  } else {
+    resolve_error(environment.env(), job.deferred, job.status);
+  }
+}
+
+napi_value region_advise(napi_env env, napi_callback_info info) {
+  const Call<5> call(env, info);
+  Environment& environment = call.environment();
+  RegionObject* region = environment.find_region(call.number(0));
+  if (region == nullptr) return resolved_error(env, core::Status::failure(abi::Code::Closed));
+  auto job = std::make_shared<AdviceJob>();
+  job->use = region->region->acquire();
+  if (!job->use) {
+    return resolved_error(
+        env, core::Status::failure(abi::Code::Closed, "its memory is gone (a truncated file?)"));
+  }
+  job->peer = region->peer->peer;
+  job->offset = to_count(call.number(1), UINT64_MAX, UINT64_MAX);
+  job->length = to_count(call.number(2), UINT64_MAX, UINT64_MAX);
+  job->kind = static_cast<abi::AdviceKind>(to_count(call.number(3), abi::kAdviceKindCount - 1));
+  napi_deferred deferred = nullptr;
+  napi_value promise = make_promise(env, &deferred);
+  if (promise == nullptr) return no_promise(env);
+  const bool waits = to_bool(env, call.value(4));
+  if (waits) {
+    job->deferred = deferred;
+    environment.promise_opened();
+  }
+  const bool queued = run_on_pool(
+      environment, [job] { job->run(); },
+      [job](Environment& ended) { finish_advice(ended, *job); });
+  const core::Status no_thread = core::Status::failure(abi::Code::Limit, "no pool thread");
+  if (!queued) {
+    job->use.release();
+    job->status = no_thread;
+    if (waits) finish_advice(environment, *job);
+  }
+  if (!waits && queued) resolve_number(env, deferred, 0);
+  if (!waits && !queued) resolve_error(env, deferred, no_thread);
+  return promise;
+}
+
 napi_value region_close(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   Environment& environment = call.environment();
@@ -194,6 +265,7 @@ constexpr Method kMethods[] = {
     {"regionDescriptor", region_descriptor},
     {"regionView", region_view},
     {"regionInFlight", region_in_flight},
+    {"regionAdvise", region_advise},
     {"regionClose", region_close},
 };
 

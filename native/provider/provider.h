@@ -50,6 +50,8 @@ struct Capabilities {
   bool immediate_data = false;
   bool shared_receive_queue = false;
   bool background_progress = false;
+  bool on_demand_paging = false;
+  bool region_advice = false;
   std::uint64_t max_message_bytes = 0;
   std::uint32_t max_private_data_bytes = 0;
   std::uint32_t max_queue_entries = 0;
@@ -239,6 +241,9 @@ class Device {
    * to finish, then its connections are aborted.
    */
   virtual void evict(const std::shared_ptr<memory::Region>& region) = 0;
+  /** Brings pages of a region in; blocks, so it is a pool thread's. NotSupported without it. */
+  virtual Status advise(const memory::RegionUse& use, std::uint64_t offset, std::uint64_t length,
+                        abi::AdviceKind kind) = 0;
   virtual Result<std::shared_ptr<CompletionQueue>> create_completion_queue(std::uint32_t size) = 0;
   virtual Result<std::shared_ptr<QueuePair>> create_queue_pair(const QueuePairConfig& config) = 0;
   virtual Result<std::shared_ptr<Listener>> listen(const Address& at,

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/clock.h"
+#include "memory/advise.h"
 #include "memory/guarded_copy.h"
 #include "provider/iwarp/completion_queue.h"
 #include "provider/iwarp/listener.h"
@@ -87,6 +88,7 @@ provider::Capabilities Device::capabilities() const {
   capabilities.persistent_flush = true;
   capabilities.immediate_data = true;
   capabilities.background_progress = true;
+  capabilities.region_advice = true;
   capabilities.max_message_bytes = abi::kMessageBytesMax;
   capabilities.max_private_data_bytes = abi::kPrivateDataBytes;
   capabilities.max_queue_entries = abi::kQueueSizeMax;
@@ -108,6 +110,11 @@ void Device::deregister(const std::shared_ptr<memory::Region>& region,
 
 void Device::evict(const std::shared_ptr<memory::Region>& region) {
   if (region->users() > 0) evict_later(context_, region);
+}
+
+core::Status Device::advise(const memory::RegionUse& use, std::uint64_t offset,
+                            std::uint64_t length, abi::AdviceKind kind) {
+  return memory::advise(use, offset, length, kind);
 }
 
 core::Result<std::shared_ptr<provider::CompletionQueue>> Device::create_completion_queue(

@@ -30,6 +30,8 @@ class Device final : public provider::Device {
   void deregister(const std::shared_ptr<memory::Region>& region,
                   std::function<void()> quiet) override;
   void evict(const std::shared_ptr<memory::Region>& region) override;
+  core::Status advise(const memory::RegionUse& use, std::uint64_t offset, std::uint64_t length,
+                      abi::AdviceKind kind) override;
   core::Result<std::shared_ptr<provider::CompletionQueue>> create_completion_queue(
       std::uint32_t size) override;
   core::Result<std::shared_ptr<provider::QueuePair>> create_queue_pair(

@@ -150,6 +150,7 @@ provider::Capabilities QueuePair::capabilities() const {
   capabilities.native_atomic_write = (agreed & kCapabilityAtomicWrite) != 0;
   capabilities.immediate_data = (agreed & kCapabilitySendImmediate) != 0;
   capabilities.background_progress = true;
+  capabilities.region_advice = true;
   capabilities.max_message_bytes = abi::kMessageBytesMax;
   capabilities.max_private_data_bytes = abi::kPrivateDataBytes;
   capabilities.max_queue_entries = abi::kQueueSizeMax;
