@@ -121,7 +121,7 @@ conform('log', ({ it, provider }) => {
     const records = collected(world, 'error');
     await assert.rejects(PmemFile.map('/nowhere/at/all'), withCode('PROVIDER'));
     await until(() => records.length > 0, 'the failure is logged');
-    assert.match(records[0]?.message ?? '', /^open: ENOENT \(2\): \S/);
+    assert.match(records[0]?.message ?? '', /^a call failed: open: ENOENT \(2\): \S/);
     assert.equal(records[0]?.level, 'error');
     assert.equal(records[0].provider, undefined);
   });
