@@ -10,6 +10,10 @@ function by(file: string): (title: string) => Proof {
   return (title) => ({ file: `conformance/librpma-${file}.test.ts`, title });
 }
 
+function channel(title: string): Proof {
+  return { file: 'conformance/completion-channel.test.ts', title };
+}
+
 function because(reason: string): Proof {
   return { reason };
 }
@@ -107,6 +111,9 @@ const tests: Readonly<Record<string, Proof>> = {
   addressNull: connecting('an address or port that is NULL, or none, is refused'),
   requestSpent: connecting('a request is spent by connecting, and by nothing else'),
   dataEmpty: connecting('private data of no bytes is the same as none (librpma refuses it)'),
+  channelDefault: channel('is not shared unless asked for'),
+  channelTells: channel('tells which queue has something, in four ways'),
+  channelShared: channel('a queue of it is polled, and not waited for'),
   ends: connecting('an end may be asked for twice: everything that closes closes once'),
   immediate: by('immediate')(
     'rpma_send_with_imm and rpma_write_with_imm: the arguments of send and write are checked',
@@ -138,8 +145,6 @@ const reasons: Readonly<Record<string, Proof>> = {
   pollFails: because('a queue in memory cannot fail to be polled, or give more than was asked'),
   again: because('of builds without C11 atomics'),
   unknown: because('a defect of the library itself (ERR_RPMA_INTERNAL)'),
-  noChannel: because('this version has no shared completion channel'),
-  noDescriptors: because('this version has no descriptors for epoll'),
   noLog: because('this version has no log'),
   noSharedQueue: because('this version has no shared receive queue'),
   noPaging: because('this version has no device with on-demand paging to ask'),

@@ -38,9 +38,9 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     flush__success_FLUSH_TYPE_PERSISTENT: shown('flushGrants'),
   },
   'conn/conn-get_compl_fd': {
-    get_compl_fd__conn_NULL: none('noChannel'),
-    get_compl_fd__fd_ptr_NULL: none('noChannel'),
-    get_compl_fd__conn_fd_NULL: none('noChannel'),
+    get_compl_fd__conn_NULL: shown('receiver'),
+    get_compl_fd__fd_ptr_NULL: none('out'),
+    get_compl_fd__conn_fd_NULL: shown('receiver'),
   },
   'conn/conn-get_cq_rcq': {
     get_cq__conn_NULL: shown('receiver'),
@@ -49,9 +49,9 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     get_rcq__rcq_ptr_NULL: none('out'),
   },
   'conn/conn-get_event_fd': {
-    get_event_fd__conn_NULL: none('noDescriptors'),
-    get_event_fd__fd_NULL: none('noDescriptors'),
-    get_event_fd__conn_fd_NULL: none('noDescriptors'),
+    get_event_fd__conn_NULL: shown('receiver'),
+    get_event_fd__fd_NULL: none('out'),
+    get_event_fd__conn_fd_NULL: shown('receiver'),
   },
   'conn/conn-get_qp_num': {
     get_qp_num__conn_NULL: shown('receiver'),
@@ -126,9 +126,9 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     send_with_imm__conn_NULL_flags_0: shown('immediate'),
   },
   'conn/conn-wait': {
-    wait__conn_NULL: none('noChannel'),
-    wait__cq_NULL: none('noChannel'),
-    wait__success_is_rcq_NULL: none('noChannel'),
+    wait__conn_NULL: shown('receiver'),
+    wait__cq_NULL: none('out'),
+    wait__success_is_rcq_NULL: shown('channelTells'),
   },
   'conn/conn-write': {
     write__conn_NULL: shown('receiver'),
@@ -153,11 +153,11 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     write_with_imm__conn_dst_NULL_flags_0: shown('immediate'),
   },
   'conn_cfg/conn_cfg-compl_channel': {
-    set__cfg_NULL: none('noChannel'),
-    get__cfg_NULL: none('noChannel'),
-    get__shared_NULL: none('noChannel'),
-    get_default__success: none('noChannel'),
-    compl_channel__lifecycle: none('noChannel'),
+    set__cfg_NULL: none('value'),
+    get__cfg_NULL: none('field'),
+    get__shared_NULL: none('out'),
+    get_default__success: shown('channelDefault'),
+    compl_channel__lifecycle: shown('channelDefault'),
   },
   'conn_cfg/conn_cfg-cq_size': {
     set__cfg_NULL: none('value'),
@@ -251,8 +251,8 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     recv__req_dst_NULL: shown('receiver'),
   },
   'cq/cq-get_fd': {
-    get_fd__cq_NULL: none('noDescriptors'),
-    get_fd__fd_NULL: none('noDescriptors'),
+    get_fd__cq_NULL: shown('receiver'),
+    get_fd__fd_NULL: none('out'),
   },
   'cq/cq-get_wc': {
     get_wc__cq_NULL: shown('receiver'),
@@ -272,9 +272,9 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     wait__cq_NULL: shown('receiver'),
   },
   'ep/ep-get_fd': {
-    get_fd__ep_NULL: none('noDescriptors'),
-    get_fd__fd_NULL: none('noDescriptors'),
-    get_fd__ep_fd_NULL: none('noDescriptors'),
+    get_fd__ep_NULL: shown('receiver'),
+    get_fd__fd_NULL: none('out'),
+    get_fd__ep_fd_NULL: shown('receiver'),
   },
   'ep/ep-listen': {
     listen__peer_NULL: shown('receiver'),
@@ -299,8 +299,8 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     err_2str__E_NO_COMPLETION: shown('nothing'),
     err_2str__E_NO_NEXT: shown('nothing'),
     err_2str__E_AGAIN: none('again'),
-    err_2str__E_SHARED_CHANNEL: none('noChannel'),
-    err_2str__E_NOT_SHARED_CHNL: none('noChannel'),
+    err_2str__E_SHARED_CHANNEL: shown('channelShared'),
+    err_2str__E_NOT_SHARED_CHNL: shown('channelDefault'),
     err_2str__E_UNKNOWN: none('unknown'),
   },
   'info/info-bind_addr': {

@@ -22,6 +22,7 @@ describe('a connection configuration', () => {
         deadPeerTimeoutMs: 10_000,
         receiverNotReadyTimeoutMs: Infinity,
         completionQueue: undefined,
+        sharedCompletionChannel: false,
         requireNative: [],
         crc: true,
         maxFrameBytes: 'auto',
