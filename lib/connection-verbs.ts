@@ -221,8 +221,8 @@ export abstract class ConnectionVerbs {
    * @throws ERR_RPMA_STATE the connection is not established yet
    * @throws ERR_RPMA_CLOSED the connection has ended or is closing, or a region in it is closed
    * @throws ERR_RPMA_QUEUE_CLAIMED awaited operations consume the completion queue
-   * @throws ERR_RPMA_NOT_SUPPORTED immediate data that the other side does not take, or outboundReads
-   *   here or inboundReads there is 0
+   * @throws ERR_RPMA_NOT_SUPPORTED immediate data that the other side does not take, or
+   *   outboundReads here or inboundReads there is 0
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_write`, `rpma_read`, `rpma_flush` and the like, one call each
    */

@@ -48,6 +48,7 @@ export {
   type GuaranteeChoice,
   type HandOverOptions,
   type HandOverTicket,
+  type ImmediatePart,
   type LengthPart,
   type LocalPart,
   type Memory,

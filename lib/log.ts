@@ -85,6 +85,7 @@ export class Log {
     return getThreshold(logThresholdNumber.sink);
   }
 
+  /** Sets it, for the whole process. */
   set threshold(level: LogLevel) {
     setThreshold(logThresholdNumber.sink, 'log.threshold', level);
   }
@@ -103,6 +104,7 @@ export class Log {
     return getThreshold(logThresholdNumber.aux);
   }
 
+  /** Sets it, for the whole process. */
   set auxThreshold(level: LogLevel) {
     setThreshold(logThresholdNumber.aux, 'log.auxThreshold', level);
   }

@@ -81,7 +81,12 @@ export interface Source<T> extends AsyncIterable<T> {
 }
 
 /** What an Epoll can watch: a Source, any object with a descriptor, or a descriptor. */
-export type Pollable = number | { readonly fd: number };
+export type Pollable =
+  | number
+  | {
+      /** Readable by epoll(7), for as long as it is watched. */
+      readonly fd: number;
+    };
 
 /** What of it is waited for; hang-ups and errors are always told. */
 export type EpollInterest = 'read' | 'write' | 'both';

@@ -4,7 +4,7 @@
 // then cq_get_wc for several).
 
 import assert from 'node:assert/strict';
-import type { CompletionBatch} from 'rpma';
+import type { CompletionBatch } from 'rpma';
 import { type CompletionQueue } from 'rpma';
 import { argumentError, conform, withCode } from '../support/conform.js';
 import { withDeadline } from '../support/deadline.js';
