@@ -12,6 +12,7 @@ import { access, constructorKey } from './internal/access.js';
 import { adoptConnection } from './internal/adoption.js';
 import { ChannelCore } from './internal/channel-core.js';
 import { checkConnection, type ConnectionCore } from './internal/connection-core.js';
+import { waitForRoom } from './internal/connection-room.js';
 import { eventSourceOf } from './internal/event-source.js';
 import { ticketOf, ticketTimeout } from './internal/hand-over.js';
 import { native } from './internal/native.js';
@@ -235,7 +236,7 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
     try {
       requireInteger(slots, 'slots', 1, this.#config.sendQueueSize);
       checkWaitOptions(options);
-      return this.#core.whenSendQueueFree(slots, options);
+      return waitForRoom(this.#core, slots, options);
     } catch (error) {
       return Promise.reject(asError(error));
     }

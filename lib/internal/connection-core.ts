@@ -19,8 +19,10 @@ import { connectionStates, statusNumber, ticketKindNumber } from './abi.generate
 import { placeName } from './address.js';
 import type { ConnectionChannel } from './channel-core.js';
 import { eventOf, UnreadEvents, type EventContext } from './connection-events.js';
+import { closedError, leftBehindError, postError } from './connection-failure.js';
 import { ConnectionLines } from './connection-lines.js';
 import { encodeNote, type ConnectionNote, type QueueNote } from './connection-note.js';
+import { sendRoomOf } from './connection-room.js';
 import { timeoutError } from './deadline.js';
 import {
   check,
@@ -33,7 +35,7 @@ import {
   type ReadyListener,
 } from './environment.js';
 import { describeEvents } from './event-descriptor.js';
-import { failureOf, type FailureContext } from './failure.js';
+import type { FailureContext } from './failure.js';
 import { KeepAlive } from './keep-alive.js';
 import { native, type Handle, type NativeEvent, type NativeResult } from './native.js';
 import { operationWords } from './operations.js';
@@ -42,7 +44,7 @@ import { refuseHopeless, type Line, type LinePort } from './promise-tier.js';
 import { handedOverError, QueueCore } from './queue-core.js';
 import type { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
-import { SendRoom, type RoomPort } from './send-room.js';
+import type { SendRoom } from './send-room.js';
 import { SourceCore } from './source.js';
 import type { SubmissionRecords } from './submission.js';
 
@@ -66,13 +68,11 @@ export interface Adopted {
   readonly receiveQueue: Handle;
 }
 
-const roomWait = 'connection.whenSendQueueFree()';
-
 type EndEvent = ConnectionEvent & {
   readonly type: Exclude<ConnectionEvent['type'], 'established'>;
 };
 
-export class ConnectionCore extends Resource implements ReadyListener, LinePort, RoomPort {
+export class ConnectionCore extends Resource implements ReadyListener, LinePort {
   readonly handle: Handle;
   readonly peer: PeerCore;
   readonly sizes: ConnectionSizes;
@@ -100,10 +100,10 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
   #wasEstablished = false;
   #endEvent: ConnectionEvent | null = null;
   #rawEnd: NativeEvent | null = null;
-  #isHandedOver = false;
+  isHandedOver = false;
   #reason: Error | undefined;
   readonly #lines: ConnectionLines;
-  readonly #room: SendRoom;
+  readonly room: SendRoom;
 
   /**
    * `goal`: where an outgoing one leads; the addon knows the other side once it has answered.
@@ -149,7 +149,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     this.queue = shared ?? make(main, note?.queue, sends || (!hasOwn && receives));
     this.receiveQueue = hasOwn ? make(own, note?.receiveQueue, receives) : this.queue;
     this.#lines = new ConnectionLines(this, this);
-    this.#room = new SendRoom(this, this.keepAlive);
+    this.room = sendRoomOf(this);
     this.eventDescriptor = describeEvents(this, this.#unread, () =>
       this.#phase === 'active' ? handle : 0,
     );
@@ -228,7 +228,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
       this.#take(event);
       if (this.#endEvent !== null) break;
     }
-    this.#room.ready();
+    this.room.ready();
   }
 
   async whenEstablished(options: WaitOptions | undefined): Promise<void> {
@@ -238,7 +238,9 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
       throw timeoutError(what, options?.timeoutMs ?? 0, this.failureContext);
     }
     // It may have come up and ended again before we came to look: up it was.
-    if (!this.#wasEstablished && this.#endEvent !== null) throw this.#endError();
+    if (!this.#wasEstablished && this.#endEvent !== null) {
+      throw this.#endEvent.error ?? closedError(this, 'connection.whenEstablished()');
+    }
   }
 
   async whenClosed(options: WaitOptions | undefined): Promise<ConnectionEvent> {
@@ -273,7 +275,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
 
   /** Throws when another thread has it. */
   requireHere(what: string): void {
-    if (this.#isHandedOver) throw handedOverError(what, this.failureContext);
+    if (this.isHandedOver) throw handedOverError(what, this.failureContext);
   }
 
   #refuseBusy(what: string): void {
@@ -288,7 +290,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     } else if (this.channel?.source.isAwaited === true) {
       why = 'its completion channel is awaited; end these waits first';
     } else if (
-      [this.events, this.#established, this.#ended, this.#room].some((each) => each.isAwaited)
+      [this.events, this.#established, this.#ended, this.room].some((each) => each.isAwaited)
     ) {
       why =
         'its events, whenEstablished(), whenSendQueueFree() or whenClosed() are awaited; end these ' +
@@ -319,7 +321,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
 
   #leave(): void {
     const wasActive = this.#phase === 'active';
-    this.#isHandedOver = true;
+    this.isHandedOver = true;
     this.#phase = 'ended';
     if (wasActive) unlisten(this.handle);
     for (const queue of this.#queues()) queue.leave();
@@ -358,12 +360,12 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
 
   /** Before anything is encoded for the send queue. */
   requireSendable(what: string): void {
-    if (this.state !== 'open') throw this.#closedError(what);
+    if (this.state !== 'open') throw closedError(this, what);
     this.queue.requireVerbs();
   }
 
   requireReceivable(what: string): void {
-    if (this.state !== 'open') throw this.#closedError(what);
+    if (this.state !== 'open') throw closedError(this, what);
     this.receiveQueue.requireVerbs();
   }
 
@@ -385,20 +387,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
   }
 
   postFailure(status: number, context: FailureContext): Error {
-    const what = context.operation ?? 'post';
-    if (status === statusNumber.again) {
-      const cure = 'poll the completion queue (or await operations) and look at sendQueueFree';
-      return new RpmaError('ERR_RPMA_AGAIN', `${what}: the queue is full; ${cure}`, context);
-    }
-    if (status === statusNumber.state) return this.#notEstablished(what, context);
-    return failureOf(native.lastError(), what, context);
-  }
-
-  #notEstablished(what: string, context: FailureContext): RpmaError {
-    const over = this.connectionState === 'closing' || this.connectionState === 'closed';
-    if (over) return this.#closedError(what, context);
-    const message = `${what}: the connection is not established yet; await whenEstablished()`;
-    return new RpmaError('ERR_RPMA_STATE', message, context);
+    return postError(this, status, context);
   }
 
   // Promise tier.
@@ -412,7 +401,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     if (made !== null && this.state === 'open') return made;
     const word = operationWords[operation];
     const context = { ...this.failureContext, operation: word };
-    if (this.state !== 'open') throw this.#closedError(word ?? 'the operation', context);
+    if (this.state !== 'open') throw closedError(this, word ?? 'the operation', context);
     refuseHopeless(operation, records, this.sizes.sendQueueSize, wait, context);
     if (this.connectionState !== 'established') {
       throw this.postFailure(statusNumber.state, context);
@@ -427,39 +416,15 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
 
   requireActive(what: string): void {
     this.requireHere(what);
-    if (this.state !== 'open') throw this.#closedError(what);
-  }
-
-  // Room in the send queue.
-
-  get sendRoom(): number {
-    if (this.connectionState !== 'established') return 0;
-    return native.sendQueueFree(this.handle);
+    if (this.state !== 'open') throw closedError(this, what);
   }
 
   get hasWaitingSends(): boolean {
     return this.#lines.waitingSends > 0;
   }
 
-  watchSendQueue(slots: number): boolean {
-    // Otherwise its end is on the way, and ends the wait.
-    if (this.connectionState !== 'established') return true;
-    return native.watchSendQueue(this.handle, slots) !== 0;
-  }
-
   idle(): void {
-    this.#room.ready();
-  }
-
-  /** The number and the options were checked. */
-  whenSendQueueFree(slots: number, options: WaitOptions | undefined): Promise<void> {
-    this.requireActive(roomWait);
-    if (this.connectionState === 'established') return this.#room.wait(slots, options);
-    throw this.#notEstablished(roomWait, this.failureContext);
-  }
-
-  #endRoomWaits(): void {
-    this.#room.fail(() => this.#closedError(roomWait));
+    this.room.ready();
   }
 
   // Ending.
@@ -468,7 +433,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     this.requireHere('connection.disconnect()');
     if (this.#phase !== 'active') return;
     native.connectionDisconnect(this.handle, this.sizes.closeTimeoutMs);
-    this.#endRoomWaits();
+    this.room.end();
   }
 
   closeWithin(timeoutMs: number): Promise<void> {
@@ -490,7 +455,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     }
     this.#reason ??= reason;
     native.connectionDestroy(this.handle);
-    this.#endRoomWaits();
+    this.room.end();
     this.closeWith(() => this.#untilEnded()).catch(() => undefined);
   }
 
@@ -508,7 +473,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
 
   async #end(timeoutMs: number): Promise<void> {
     if (this.#phase !== 'active') return;
-    this.#endRoomWaits();
+    this.room.end();
     const start = performance.now();
     if (!this.#wasEstablished) {
       native.connectionDestroy(this.handle);
@@ -522,6 +487,11 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
 
   async #untilEnded(): Promise<void> {
     await this.#ended.take();
+  }
+
+  /** Why it has ended or is ending, where there is a reason. */
+  get endCause(): Error | undefined {
+    return this.#endEvent?.error ?? this.#reason;
   }
 
   get #eventContext(): EventContext {
@@ -576,25 +546,20 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     unlisten(this.handle);
     for (const queue of this.#queues()) queue.connectionEnded();
     native.connectionRelease(this.handle);
-    this.#endRoomWaits();
+    this.room.end();
     this.#finish();
   }
 
   /** Answers what is left, then tells the end: it must come after every completion. */
   #finish(): void {
-    const flushed = new RpmaError(
-      'ERR_RPMA_WC_FLUSHED',
-      'the connection ended before the operation was posted',
-      { ...this.failureContext, cause: this.#endEvent?.error ?? this.#reason },
-    );
-    this.#lines.failWaiting(flushed);
+    this.#lines.failWaiting(leftBehindError(this, false));
     if (this.#lines.isBusy) {
       later(() => {
         this.#finish();
       });
       return;
     }
-    this.#lines.failPosted(() => this.#unanswered());
+    this.#lines.failPosted(() => leftBehindError(this, true));
     // In a loop of synchronous waits no promise goes on: what the program ended is let go of here.
     if (this.state !== 'open') this.#letGo();
     this.markClosed();
@@ -602,34 +567,6 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort,
     this.#ended.ready();
     this.events.ready();
     this.keepAlive.release();
-  }
-
-  #unanswered(): RpmaError {
-    return new RpmaError(
-      'ERR_RPMA_WC_FLUSHED',
-      'the connection ended before the operation completed',
-      {
-        ...this.failureContext,
-        mayHaveTakenEffect: true,
-        cause: this.#endEvent?.error ?? this.#reason,
-      },
-    );
-  }
-
-  #endError(): RpmaError {
-    const error = this.#endEvent?.error;
-    if (error !== undefined) return error;
-    return new RpmaError('ERR_RPMA_CLOSED', 'the connection is closed', this.failureContext);
-  }
-
-  #closedError(what: string, context?: FailureContext): RpmaError {
-    if (this.#isHandedOver) return handedOverError(what, { ...this.failureContext, ...context });
-    const message = `${what}: the connection is closed or closing`;
-    return new RpmaError('ERR_RPMA_CLOSED', message, {
-      ...this.failureContext,
-      ...context,
-      cause: this.#endEvent?.error ?? this.#reason,
-    });
   }
 }
 

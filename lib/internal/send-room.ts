@@ -20,6 +20,8 @@ export interface RoomPort {
   readonly hasWaitingSends: boolean;
   /** Asks for one ready(); false when so many slots are free already. */
   watchSendQueue(slots: number): boolean;
+  /** Of a wait that nothing can fulfil any more. */
+  readonly endError: () => Error;
   readonly failureContext: FailureContext;
 }
 
@@ -94,10 +96,10 @@ export class SendRoom {
   }
 
   /** Nothing can be posted any more. */
-  fail(makeError: () => Error): void {
+  end(): void {
     for (const waiter of [...this.#waiters]) {
       this.#remove(waiter);
-      waiter.reject(makeError());
+      waiter.reject(this.#port.endError());
     }
   }
 
