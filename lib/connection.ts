@@ -70,6 +70,7 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
   private constructor(key: typeof constructorKey, core: ConnectionCore, config: ConnectionConfig) {
     super(key, core);
     this.#core = core;
+    core.owner = this;
     this.#config = config;
     this.#queue = config.completionQueue ?? completionQueueOf(core.queue);
     const hasOwn = core.receiveQueue !== core.queue;

@@ -4,8 +4,13 @@
 // which the library publishes, and what their messages are. Any thread; the log is the process's,
 // channels belong to their environment.
 
+import type { Connection } from './connection.js';
+import type { IncomingRequest } from './connection-request.js';
 import type { Endpoint } from './endpoint.js';
 import type { RpmaError } from './errors.js';
+import type { MemoryRegion } from './memory-region.js';
+import type { Peer } from './peer.js';
+import type { ConnectionEvent } from './types.js';
 
 /**
  * What happened:
@@ -35,6 +40,59 @@ export interface ErrorReport {
   readonly address: string | null;
   /** The newest as an error, for logs. */
   readonly error: RpmaError;
+}
+
+/** A message of `rpma:peer:open`, once it is open or adopted, and of `rpma:peer:close`. */
+export interface PeerMessage {
+  readonly peer: Peer;
+}
+
+/** A message of `rpma:endpoint:listen`: it listens. */
+export interface EndpointMessage {
+  readonly endpoint: Endpoint;
+}
+
+/** A message of `rpma:request:incoming`: the program fetched it, and is about to decide. */
+export interface RequestMessage {
+  readonly endpoint: Endpoint;
+  readonly request: IncomingRequest;
+}
+
+/** A message of `rpma:connection:event`: what `connection.events` will tell, as it happens. */
+export interface ConnectionEventMessage {
+  readonly connection: Connection;
+  readonly event: ConnectionEvent;
+}
+
+/** A message of `rpma:region:register`, and of `rpma:region:close` once nothing uses it. */
+export interface RegionMessage {
+  readonly region: MemoryRegion;
+}
+
+/**
+ * A message of `rpma:queue:full`: posts were refused with ERR_RPMA_AGAIN. At most five a second and
+ * connection; `count` says how often it happened since the last one.
+ */
+export interface QueueFullMessage {
+  readonly connection: Connection;
+  readonly queue: 'send' | 'receive';
+  /** Operations that the queue holds. */
+  readonly capacity: number;
+  readonly count: number;
+}
+
+/**
+ * The message of the TracingChannel `rpma:connect`, the same object in all its steps of one
+ * `peer.connect()`; `result` and `error` are there once it is settled.
+ */
+export interface ConnectMessage {
+  readonly peer: Peer;
+  readonly address: string;
+  readonly port: number;
+  /** The connection, at the steps asyncStart and asyncEnd of one that was established. */
+  readonly result?: unknown;
+  /** Why there is none, at the steps error, asyncStart and asyncEnd. */
+  readonly error?: unknown;
 }
 
 export { channels } from './internal/channels.js';

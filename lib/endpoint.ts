@@ -7,6 +7,7 @@ import type { ConnectionConfig, ConnectionOptions } from './connection-config.js
 import { incomingRequestOf, type IncomingRequest } from './connection-request.js';
 import { sharedQueueCore } from './completion-queue.js';
 import { constructorKey, requireConstructorKey } from './internal/access.js';
+import { publish } from './internal/channels.js';
 import { ConnectionCore } from './internal/connection-core.js';
 import { EndpointCore } from './internal/endpoint-core.js';
 import { native, type Handle, type NativeConnectionOptions } from './internal/native.js';
@@ -218,11 +219,16 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
     if (handle === 0) return null;
     const { peer } = this.#core;
     const shared = sharedQueueCore(config.completionQueue, peer);
-    return incomingRequestOf(new ConnectionCore(handle, peer, config, shared, null), config);
+    const core = new ConnectionCore(handle, peer, config, shared, null);
+    const request = incomingRequestOf(core, config);
+    publish('requestIncoming', () => ({ endpoint: this, request }));
+    return request;
   }
 }
 
 /** Wraps a handle. Library use. */
 export function endpointOf(handle: Handle, peer: PeerCore, config: ConnectionConfig): Endpoint {
-  return construct(handle, peer, config);
+  const endpoint = construct(handle, peer, config);
+  publish('endpointListen', () => ({ endpoint }));
+  return endpoint;
 }

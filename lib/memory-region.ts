@@ -8,6 +8,7 @@ import { argumentError, RpmaError } from './errors.js';
 import { adviceKinds } from './internal/abi.generated.js';
 import { adoptersPeer } from './internal/adoption.js';
 import { access, constructorKey, requireConstructorKey } from './internal/access.js';
+import { publish } from './internal/channels.js';
 import { check } from './internal/environment.js';
 import { failureOf } from './internal/failure.js';
 import { ticketOf, ticketTimeout, tokenOf } from './internal/hand-over.js';
@@ -50,6 +51,8 @@ export class MemoryRegion implements AsyncDisposable {
   private constructor(key: typeof constructorKey, core: RegionCore) {
     requireConstructorKey(key, 'MemoryRegion', 'peer.register() or peer.allocate()');
     this.#core = core;
+    core.owner = this;
+    publish('regionRegister', () => ({ region: this }));
   }
 
   /**

@@ -14,6 +14,7 @@ import { argumentError, isRpmaError, RpmaError } from './errors.js';
 import { limits } from './internal/abi.generated.js';
 import { constructorKey, requireConstructorKey } from './internal/access.js';
 import { isLocalAddress, placeName, resolveAddress } from './internal/address.js';
+import { publish, traceConnect } from './internal/channels.js';
 import { ConnectionCore } from './internal/connection-core.js';
 import { throwIfAborted, timeoutError } from './internal/deadline.js';
 import { check, startEnvironment } from './internal/environment.js';
@@ -147,7 +148,9 @@ export class Peer implements AsyncDisposable {
     throwIfAborted(options, 'Peer.open()');
     startEnvironment();
     const handle = check(native.peerOpen(provider, spin, direct), 'Peer.open()', { provider });
-    return construct(handle, provider);
+    const peer = construct(handle, provider);
+    publish('peerOpen', () => ({ peer }));
+    return peer;
   }
 
   /**
@@ -174,7 +177,11 @@ export class Peer implements AsyncDisposable {
       throw new RpmaError('ERR_RPMA_INTERNAL', `${what}: nothing was adopted`);
     }
     const known = peerOfHandle(adopted.peer);
-    if (known === undefined) return construct(adopted.peer, adopted.note as ProviderName);
+    if (known === undefined) {
+      const peer = construct(adopted.peer, adopted.note as ProviderName);
+      publish('peerOpen', () => ({ peer }));
+      return peer;
+    }
     known.requireOpen(what);
     return known.owner;
   }
@@ -313,7 +320,11 @@ export class Peer implements AsyncDisposable {
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_conn_req_new`, `rpma_conn_req_connect`, `rpma_conn_next_event`
    */
-  async connect(address: string, port: number, options: ConnectOptions = {}): Promise<Connection> {
+  connect(address: string, port: number, options: ConnectOptions = {}): Promise<Connection> {
+    return traceConnect({ peer: this, address, port }, () => this.#connect(address, port, options));
+  }
+
+  async #connect(address: string, port: number, options: ConnectOptions): Promise<Connection> {
     requireObject(options, 'options');
     const start = performance.now();
     // Copied now: the caller may change it while the address is being resolved.

@@ -15,8 +15,10 @@ import type {
   WaitOptions,
 } from '../types.js';
 import type { ConnectionConfig } from '../connection-config.js';
+import type { Connection } from '../connection.js';
 import { connectionStates, statusNumber, ticketKindNumber } from './abi.generated.js';
 import { placeName } from './address.js';
+import { publish } from './channels.js';
 import type { ConnectionChannel } from './channel-core.js';
 import { eventOf, UnreadEvents, type EventContext } from './connection-events.js';
 import { closedError, leftBehindError, postError } from './connection-failure.js';
@@ -41,6 +43,7 @@ import { native, type Handle, type NativeEvent, type NativeResult } from './nati
 import { operationWords } from './operations.js';
 import type { PeerCore } from './peer-core.js';
 import { refuseHopeless, type Line, type LinePort } from './promise-tier.js';
+import { QueueFullNotes } from './queue-full.js';
 import { handedOverError, QueueCore } from './queue-core.js';
 import type { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
@@ -96,6 +99,9 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   privateData: Uint8Array;
   #remotePort: number;
   vouched = false;
+  /** The public object, for messages; null while it is a request. */
+  owner: Connection | null = null;
+  readonly #queueFull: QueueFullNotes = new QueueFullNotes();
   #phase: 'request' | 'active' | 'ended' = 'request';
   #wasEstablished = false;
   #endEvent: ConnectionEvent | null = null;
@@ -376,6 +382,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       queue.verbsPosted = true;
       return;
     }
+    if (accepted === 0 || accepted === -statusNumber.again) this.#queueFull.note(this, operation);
     throw this.postFailure(accepted < 0 ? -accepted : statusNumber.again, {
       ...this.failureContext,
       operation,
@@ -520,6 +527,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     const event = eventOf(raw, this.#eventContext);
     if (event === null) return;
     this.#unread.keep(raw, event);
+    const connection = this.owner;
+    if (connection !== null) publish('connectionEvent', () => ({ connection, event }));
     if (event.type === 'established') {
       this.#up(raw.privateData);
     } else if (event.type !== 'device') {

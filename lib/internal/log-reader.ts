@@ -4,16 +4,13 @@
 // the program's sink and to the channel `rpma:log`. One environment of the process reads at a time:
 // the one that has the sink, else the oldest. JS thread only.
 
-import { channel } from 'node:diagnostics_channel';
 import type { LogRecord } from '../log.js';
 import { type LogLevel, logLevels } from './abi.generated.js';
-import { channels } from './channels.js';
+import { isHeard, publish } from './channels.js';
 import { native, type NativeLogRecord } from './native.js';
 
 /** What the program gave to `log.setSink()`. */
 export type LogSink = (record: LogRecord) => void;
-
-const published = channel(channels.log);
 
 let sink: LogSink | null = null;
 let draining = false;
@@ -70,9 +67,9 @@ export function drainLog(mayGoOn: () => boolean, report: Report = throwLater): b
 }
 
 function deliver(raw: NativeLogRecord, to: LogSink | null, report: Report): void {
-  if (to === null && !published.hasSubscribers) return;
+  if (to === null && !isHeard('log')) return;
   const record = recordOf(raw);
-  published.publish(record);
+  publish('log', () => record);
   if (to === null) return;
   try {
     to(record);

@@ -5,6 +5,7 @@
 
 import type { Peer } from '../peer.js';
 import type { Capabilities, ProviderName } from '../types.js';
+import { publish } from './channels.js';
 import { check } from './environment.js';
 import { native, type Handle } from './native.js';
 import { endLeakWatch, Resource } from './resource.js';
@@ -57,6 +58,7 @@ export class PeerCore extends Resource {
     peers.delete(this.handle);
     return new Promise((resolve) => {
       check(native.peerClose(this.handle), 'peer.close()');
+      publish('peerClose', () => ({ peer: this.owner }));
       resolve();
     });
   }

@@ -3,6 +3,8 @@
 // What is behind a MemoryRegion: what the data path checks (peer, size, usage, whether it may be
 // used), and its ending. It holds what it is over: the user's buffer or the file. JS thread only.
 
+import type { MemoryRegion } from '../memory-region.js';
+import { publish } from './channels.js';
 import { failureOf } from './failure.js';
 import type { FileCore } from './file-core.js';
 import { isNativeError, native, type Handle } from './native.js';
@@ -21,6 +23,8 @@ export class RegionCore extends Resource {
   over: unknown;
   /** False from close() on. */
   usable = true;
+  /** The public object, for messages; null until it is made. */
+  owner: MemoryRegion | null = null;
 
   constructor(
     handle: Handle,
@@ -57,6 +61,8 @@ export class RegionCore extends Resource {
       }
     } finally {
       if (this.file !== null) this.file.regions--;
+      const { owner } = this;
+      if (owner !== null) publish('regionClose', () => ({ region: owner }));
     }
     this.over = null;
   }

@@ -3,16 +3,13 @@
 // Publishes what an endpoint reports besides requests on the channel `rpma:error`. The addon counts
 // and coalesces; here there is one message a report. Loads no addon; JS thread only.
 
-import { channel } from 'node:diagnostics_channel';
 import type { ErrorReport, ErrorReportKind } from '../diagnostics.js';
 import type { Endpoint } from '../endpoint.js';
 import { RpmaError } from '../errors.js';
 import { limits, type ReportKind, reportKinds } from './abi.generated.js';
-import { channels } from './channels.js';
+import { isHeard, publish } from './channels.js';
 import { failureOf } from './failure.js';
 import type { NativeReport } from './native.js';
-
-const errors = channel(channels.error);
 
 const deeds: Readonly<Record<ErrorReportKind, string>> = {
   'accept-paused': `pauses for ${limits.acceptPauseMs} ms`,
@@ -27,7 +24,7 @@ function isKnown(kind: ReportKind | undefined): kind is ErrorReportKind {
 
 /** Nothing is made of the reports while nobody listens. */
 export function publishReports(endpoint: Endpoint, reports: readonly NativeReport[]): void {
-  if (!errors.hasSubscribers) return;
+  if (!isHeard('error')) return;
   for (const { kind: index, count, address, error } of reports) {
     const kind = reportKinds[index];
     if (!isKnown(kind)) continue;
@@ -41,6 +38,6 @@ export function publishReports(endpoint: Endpoint, reports: readonly NativeRepor
       address: address === '' ? null : address,
       error: failure instanceof RpmaError ? failure : new RpmaError('ERR_RPMA_INTERNAL', place),
     };
-    errors.publish(report);
+    publish('error', () => report);
   }
 }
