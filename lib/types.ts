@@ -148,7 +148,7 @@ export interface DeviceInfo {
   readonly reason?: string;
   /** When not available: what helps. */
   readonly remedy?: string;
-  /** The local addresses it owns. */
+  /** The local addresses it owns; also of an RDMA device that is not available. */
   readonly addresses: readonly string[];
   /** What it can do. */
   readonly capabilities: Capabilities;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Writes everything that C++ and TypeScript share from abi/status.json and abi/layout.json:
-// native/abi.generated.h, lib/internal/abi.generated.ts and docs/reference/errors.md.
+// native/abi.generated.h, lib/internal/abi.generated.ts, docs/reference/errors.md and events.md.
 // Run with --check it writes nothing and exits 1 when one of them is out of date.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { renderHeader } from './generate/header.mjs';
 import { renderErrorsPage } from './generate/errors-page.mjs';
+import { renderEventsPage } from './generate/events-page.mjs';
 import { renderTypeScript } from './generate/typescript.mjs';
 import { root, writeIfChanged } from './setup/files.mjs';
 
@@ -43,11 +44,13 @@ export function readAbi() {
   const statusText = readFileSync(path.join(root, 'abi/status.json'));
   const layoutText = readFileSync(path.join(root, 'abi/layout.json'));
   const { prefix, statuses } = JSON.parse(statusText.toString('utf8'));
+  // Not part of the hash: only pages are made of it.
+  const librpma = JSON.parse(readFileSync(path.join(root, 'abi/librpma.json'), 'utf8'));
   const layout = JSON.parse(layoutText.toString('utf8'));
   checkStatuses(statuses);
   checkRecords(layout.records);
   const hash = createHash('sha256').update(statusText).update(layoutText).digest('hex');
-  return { prefix, statuses, hash: hash.slice(0, 16), ...layout };
+  return { prefix, statuses, librpma, hash: hash.slice(0, 16), ...layout };
 }
 
 /** The generated files: path relative to the root, and text. */
@@ -57,6 +60,7 @@ export function renderAbi() {
     { file: 'native/abi.generated.h', text: renderHeader(abi) },
     { file: 'lib/internal/abi.generated.ts', text: renderTypeScript(abi) },
     { file: 'docs/reference/errors.md', text: renderErrorsPage(abi) },
+    { file: 'docs/reference/events.md', text: renderEventsPage(abi) },
   ];
 }
 

@@ -9,7 +9,12 @@ const classes = {
   RpmaError: '`RpmaError`',
 };
 
-export function renderErrorsPage({ prefix, statuses }) {
+function librpmaRow(prefix, { name, value, text, codes, instead }) {
+  const here = codes.map((code) => `\`${prefix}${code}\``).join(', ');
+  return `| \`${name}\` | ${value} | ${text} | ${instead ?? here} |`;
+}
+
+export function renderErrorsPage({ prefix, statuses, librpma }) {
   const rows = statuses
     .filter((status) => status.class !== 'none')
     .map((status) => {
@@ -18,7 +23,7 @@ export function renderErrorsPage({ prefix, statuses }) {
       return `| ${[...cells, status.message].join(' | ')} |`;
     });
   return [
-    '<!-- Generated from abi/status.json by scripts/generate-abi.mjs; do not edit. -->',
+    '<!-- Generated from abi/status.json and abi/librpma.json by scripts/generate-abi.mjs; do not edit. -->',
     '',
     '# Errors',
     '',
@@ -30,6 +35,15 @@ export function renderErrorsPage({ prefix, statuses }) {
     '| Code | Class | Scope | Retryable | Meaning |',
     '| --- | --- | --- | --- | --- |',
     ...rows,
+    '',
+    '## The codes of librpma',
+    '',
+    'What `rpma_err_2str` says, and what stands for it here. The errno, which librpma only logs,',
+    'is in `error.errno`.',
+    '',
+    '| librpma | Value | Text | Here |',
+    '| --- | --- | --- | --- |',
+    ...librpma.errors.map((error) => librpmaRow(prefix, error)),
     '',
   ].join('\n');
 }

@@ -33,6 +33,10 @@ const [defects, descriptors, errors, events] = [
 const [flush, regions] = [by('flush'), by('regions')];
 
 const tests: Readonly<Record<string, Proof>> = {
+  logLevel: {
+    file: 'conformance/log.test.ts',
+    title: 'takes every level as a threshold, and nothing else',
+  },
   receiver: args('is needed to call its methods: NULL in its place is a TypeError'),
   read: args('rpma_read: half of local and remote, a length or offset without them, no completion'),
   write: args(
@@ -145,9 +149,9 @@ const reasons: Readonly<Record<string, Proof>> = {
   pollFails: because('a queue in memory cannot fail to be polled, or give more than was asked'),
   again: because('of builds without C11 atomics'),
   unknown: because('a defect of the library itself (ERR_RPMA_INTERNAL)'),
-  noLog: because('this version has no log'),
+  twoThresholds: because('the two thresholds are two properties: there is no third to name'),
   noSharedQueue: because('this version has no shared receive queue'),
-  noPaging: because('this version has no device with on-demand paging to ask'),
+  noPaging: because('a capability is a property of a peer or a device: nothing is handed in'),
 };
 
 function named(table: Readonly<Record<string, Proof>>, name: string): Proof {

@@ -316,12 +316,12 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     delete__null_info: shown('ends'),
   },
   'log/log-threshold': {
-    set_threshold__threshold_invalid: none('noLog'),
-    set_threshold__level_invalid: none('noLog'),
-    set_threshold__threshold_level_invalid: none('noLog'),
-    get_threshold__threshold_invalid: none('noLog'),
-    get_threshold__level_invalid: none('noLog'),
-    get_threshold__threshold_level_invalid: none('noLog'),
+    set_threshold__threshold_invalid: none('twoThresholds'),
+    set_threshold__level_invalid: shown('logLevel'),
+    set_threshold__threshold_level_invalid: shown('logLevel'),
+    get_threshold__threshold_invalid: none('twoThresholds'),
+    get_threshold__level_invalid: none('out'),
+    get_threshold__threshold_level_invalid: none('out'),
   },
   'mr/mr-descriptor': {
     get_descriptor_size__mr_NULL: shown('receiver'),

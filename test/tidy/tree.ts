@@ -40,7 +40,7 @@ export const markdownFiles: readonly string[] = allFiles.filter((file) => file.e
 export const textFiles: readonly string[] = allFiles.filter((file) => textual.test(file));
 
 export function isGenerated(file: string): boolean {
-  return file.includes('.generated.') || file === 'docs/reference/errors.md';
+  return file.includes('.generated.') || /^docs\/reference\/(errors|events)\.md$/.test(file);
 }
 
 export function read(file: string): string {
