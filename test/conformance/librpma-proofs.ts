@@ -10,10 +10,6 @@ function by(file: string): (title: string) => Proof {
   return (title) => ({ file: `conformance/librpma-${file}.test.ts`, title });
 }
 
-function channel(title: string): Proof {
-  return { file: 'conformance/completion-channel.test.ts', title };
-}
-
 function because(reason: string): Proof {
   return { reason };
 }
@@ -115,9 +111,16 @@ const tests: Readonly<Record<string, Proof>> = {
   addressNull: connecting('an address or port that is NULL, or none, is refused'),
   requestSpent: connecting('a request is spent by connecting, and by nothing else'),
   dataEmpty: connecting('private data of no bytes is the same as none (librpma refuses it)'),
-  channelDefault: channel('is not shared unless asked for'),
-  channelTells: channel('tells which queue has something, in four ways'),
-  channelShared: channel('a queue of it is polled, and not waited for'),
+  channelDefault: by('waiting')('compl_channel is false by default, and kept as given'),
+  channelMain: by('waiting')('rpma_conn_wait without a receive queue: always the main queue'),
+  channelNone: by('waiting')(
+    'rpma_conn_get_compl_fd: RPMA_E_NOT_SHARED_CHNL is null: there is no channel',
+  ),
+  channelShared: by('waiting')(
+    'RPMA_E_SHARED_CHANNEL: waiting on a queue whose channel is shared is refused',
+  ),
+  logLevel: by('log')('a level that is none is refused, and nothing changes'),
+  logThreshold: by('log')('a threshold that is none does not exist'),
   ends: connecting('an end may be asked for twice: everything that closes closes once'),
   immediate: by('immediate')(
     'rpma_send_with_imm and rpma_write_with_imm: the arguments of send and write are checked',
@@ -149,9 +152,7 @@ const reasons: Readonly<Record<string, Proof>> = {
   pollFails: because('a queue in memory cannot fail to be polled, or give more than was asked'),
   again: because('of builds without C11 atomics'),
   unknown: because('a defect of the library itself (ERR_RPMA_INTERNAL)'),
-  twoThresholds: because('the two thresholds are two properties: there is no third to name'),
   noSharedQueue: because('this version has no shared receive queue'),
-  noPaging: because('a capability is a property of a peer or a device: nothing is handed in'),
 };
 
 function named(table: Readonly<Record<string, Proof>>, name: string): Proof {

@@ -128,7 +128,7 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
   'conn/conn-wait': {
     wait__conn_NULL: shown('receiver'),
     wait__cq_NULL: none('out'),
-    wait__success_is_rcq_NULL: shown('channelTells'),
+    wait__success_is_rcq_NULL: shown('channelMain'),
   },
   'conn/conn-write': {
     write__conn_NULL: shown('receiver'),
@@ -300,7 +300,7 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     err_2str__E_NO_NEXT: shown('nothing'),
     err_2str__E_AGAIN: none('again'),
     err_2str__E_SHARED_CHANNEL: shown('channelShared'),
-    err_2str__E_NOT_SHARED_CHNL: shown('channelDefault'),
+    err_2str__E_NOT_SHARED_CHNL: shown('channelNone'),
     err_2str__E_UNKNOWN: none('unknown'),
   },
   'info/info-bind_addr': {
@@ -316,12 +316,12 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     delete__null_info: shown('ends'),
   },
   'log/log-threshold': {
-    set_threshold__threshold_invalid: none('twoThresholds'),
+    set_threshold__threshold_invalid: shown('logThreshold'),
     set_threshold__level_invalid: shown('logLevel'),
     set_threshold__threshold_level_invalid: shown('logLevel'),
-    get_threshold__threshold_invalid: none('twoThresholds'),
+    get_threshold__threshold_invalid: shown('logThreshold'),
     get_threshold__level_invalid: none('out'),
-    get_threshold__threshold_level_invalid: none('out'),
+    get_threshold__threshold_level_invalid: shown('logThreshold'),
   },
   'mr/mr-descriptor': {
     get_descriptor_size__mr_NULL: shown('receiver'),
@@ -496,8 +496,8 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     get_ibvc__addr_NULL_ibv_ctx_NULL_type_unknown: shown('deviceNull'),
   },
   'utils/utils-ibv_context_is_odp_capable': {
-    ibvc_odp__ibv_ctx_NULL: none('noPaging'),
-    ibvc_odp__cap_NULL: none('noPaging'),
-    ibvc_odp__ibv_ctx_cap_NULL: none('noPaging'),
+    ibvc_odp__ibv_ctx_NULL: shown('receiver'),
+    ibvc_odp__cap_NULL: none('out'),
+    ibvc_odp__ibv_ctx_cap_NULL: shown('receiver'),
   },
 };

@@ -80,6 +80,10 @@ export const publicDocs: readonly Doc[] = publicFiles
   .flatMap(docsOf)
   .filter(({ summary }) => !summary.endsWith('Library use.'));
 
+function visibleMembers(node: ts.ClassDeclaration): ts.ClassElement[] {
+  return node.members.filter((member) => !isHidden(member));
+}
+
 /** A name and the names of its members, as a program writes them: 'Peer', 'Peer.open'. */
 function withMembers(name: string, members: readonly ts.Node[], source: ts.SourceFile): string[] {
   const names = members.flatMap((member) => {
@@ -89,19 +93,29 @@ function withMembers(name: string, members: readonly ts.Node[], source: ts.Sourc
   return [name, ...names.map((member) => `${name}.${member}`)];
 }
 
+/** The members of a value's type: written out, or of an interface or class of the same file. */
+function membersOf(type: ts.TypeNode | undefined, source: ts.SourceFile): readonly ts.Node[] {
+  if (type === undefined) return [];
+  if (ts.isTypeLiteralNode(type)) return type.members;
+  for (const node of source.statements) {
+    const isIt = ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node);
+    if (!isIt || node.name?.text !== type.getText(source)) continue;
+    return ts.isClassDeclaration(node) ? visibleMembers(node) : [...node.members];
+  }
+  return [];
+}
+
 /** What a statement declares for everybody: classes, interfaces, functions, types and tables. */
 function declaredNames(node: ts.Statement, source: ts.SourceFile): string[] {
   if (ts.isVariableStatement(node)) {
     return node.declarationList.declarations.flatMap((each) => {
       if (!isExported(each)) return [];
       const name = each.name.getText(source);
-      const isTable = each.type !== undefined && ts.isTypeLiteralNode(each.type);
-      return isTable ? withMembers(name, each.type.members, source) : [name];
+      return withMembers(name, membersOf(each.type, source), source);
     });
   }
   if (ts.isClassDeclaration(node) && isExported(node)) {
-    const members = node.members.filter((member) => !isHidden(member));
-    return withMembers(node.name?.text ?? '', members, source);
+    return withMembers(node.name?.text ?? '', visibleMembers(node), source);
   }
   if (ts.isInterfaceDeclaration(node) && isExported(node)) {
     return withMembers(node.name.text, [...node.members], source);
