@@ -19,6 +19,7 @@
       "native/addon/methods_peer.cc",
       "native/addon/methods_queue.cc",
       "native/addon/methods_region.cc",
+      "native/addon/methods_shared_receive_queue.cc",
       "native/addon/methods_test.cc",
       "native/addon/methods_waiting.cc",
       "native/addon/module.cc",
@@ -60,6 +61,7 @@
       "native/provider/iwarp/receive_queue.cc",
       "native/provider/iwarp/receiver.cc",
       "native/provider/iwarp/send_queue.cc",
+      "native/provider/iwarp/shared_receive_queue.cc",
       "native/provider/iwarp/slowed_addresses.cc",
       "native/provider/iwarp/socket.cc",
       "native/provider/iwarp/transmitter.cc",
@@ -67,6 +69,7 @@
       "native/rma/flush.cc",
       "native/rma/peer.cc",
       "native/rma/readiness.cc",
+      "native/rma/shared_receive_queue.cc",
       "native/rma/shares.cc",
       "native/rma/ticket_table.cc"
     ]

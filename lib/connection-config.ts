@@ -5,6 +5,7 @@
 
 import { argumentError } from './errors.js';
 import type { CompletionQueue } from './completion-queue.js';
+import type { SharedReceiveQueue } from './shared-receive-queue.js';
 import { extensionCapabilities, limits } from './internal/abi.generated.js';
 import { access } from './internal/access.js';
 import type { NativeConnectionOptions } from './internal/native.js';
@@ -13,7 +14,6 @@ import {
   optionalBoolean,
   optionalInteger,
   outOfRange,
-  refuseUnoffered,
   requireInteger,
   requireObject,
   requireTimeout,
@@ -54,6 +54,11 @@ export interface ConnectionOptions {
   readonly sharedCompletionChannel?: boolean | undefined;
   /** One of peer.createCompletionQueue(), to serve several connections; default a private one. */
   readonly completionQueue?: CompletionQueue | undefined;
+  /**
+   * One of peer.createSharedReceiveQueue(): receives come from it. With a completion queue of its
+   * own receiveCompletionQueueSize is of no meaning.
+   */
+  readonly sharedReceiveQueue?: SharedReceiveQueue | undefined;
   /** The connection fails where one of these would be emulated or absent ([]). */
   readonly requireNative?: readonly NativeFeature[] | undefined;
   /** iwarp: checksums between our own kind (true), never (false), or also asked of others. */
@@ -109,6 +114,20 @@ function frameBytes(value: unknown): number | 'auto' | 'mss' {
     );
   }
   return requireInteger(value, 'maxFrameBytes', frameBytesMin, limits.frameBytesMax);
+}
+
+/** A channel is of one connection, and that queue is of many. */
+function sharedReceives(options: ConnectionOptions): SharedReceiveQueue | undefined {
+  const value = options.sharedReceiveQueue;
+  if (value === undefined) return undefined;
+  const core = access.sharedReceiveQueue(value);
+  if (core === undefined) throw wrongType('sharedReceiveQueue', 'a SharedReceiveQueue', value);
+  if (options.sharedCompletionChannel !== true || core.queue === null) return value;
+  throw argumentError(
+    'ERR_RPMA_INVALID_ARG_VALUE',
+    'sharedCompletionChannel cannot tell of a shared receive queue with a completion queue of its ' +
+      'own: create that with receiveCompletionQueueSize 0, or leave sharedCompletionChannel out',
+  );
 }
 
 /** IRD and ORD are powers of two in the set-up frame; 0 means none. */
@@ -173,6 +192,12 @@ export class ConnectionConfig implements ConnectionOptions {
   readonly sharedCompletionChannel: boolean;
   /** A queue that serves several connections; undefined for a private one. */
   readonly completionQueue: CompletionQueue | undefined;
+  /**
+   * Where its receives come from; undefined for a receive queue of its own.
+   *
+   * @see librpma: `rpma_conn_cfg_set_srq`, `rpma_conn_cfg_get_srq`
+   */
+  readonly sharedReceiveQueue: SharedReceiveQueue | undefined;
   /** What must not be emulated. */
   readonly requireNative: readonly NativeFeature[];
   /** iwarp: checksums. */
@@ -190,15 +215,14 @@ export class ConnectionConfig implements ConnectionOptions {
    * @param options - what differs from the defaults
    * @throws ERR_RPMA_INVALID_ARG_TYPE an option has the wrong type
    * @throws ERR_RPMA_INVALID_ARG_VALUE an option is an unknown word, or a shared completion channel
-   *   is asked for with a queue of several connections
+   *   is asked for with a completion queue of several connections
    * @throws ERR_RPMA_OUT_OF_RANGE a number is out of bounds
-   * @throws ERR_RPMA_NOT_SUPPORTED a shared receive queue is asked for
    * @remarks Thread safety: any thread; the value belongs to the one that made it.
    * @see librpma: `rpma_conn_cfg_new` and its setters
    */
   constructor(options: ConnectionOptions = {}) {
     requireObject(options, 'connection');
-    refuseUnoffered(options, 'sharedReceiveQueue', null, 'connection');
+    this.sharedReceiveQueue = sharedReceives(options);
     const o = options;
     this.resolveTimeoutMs = milliseconds(
       o.resolveTimeoutMs,
@@ -296,5 +320,6 @@ export function nativeConnectionOptions(config: ConnectionConfig): NativeConnect
       0,
     ),
     completionQueue: access.queue(config.completionQueue)?.handle ?? 0,
+    sharedReceiveQueue: access.sharedReceiveQueue(config.sharedReceiveQueue)?.handle ?? 0,
   };
 }

@@ -13,6 +13,7 @@ import { EndpointCore } from './internal/endpoint-core.js';
 import { native, type Handle, type NativeConnectionOptions } from './internal/native.js';
 import type { PeerCore } from './internal/peer-core.js';
 import { publishReports } from './internal/reports.js';
+import { requireSharedReceives } from './internal/shared-receive-queue-core.js';
 import { asError, requireObject } from './internal/validate.js';
 import type { Peer } from './peer.js';
 import type { ConnectionChoice, Source, WaitOptions } from './types.js';
@@ -210,6 +211,7 @@ export class Endpoint implements Source<IncomingRequest>, AsyncDisposable {
     if (options === undefined) return () => this.#next(this.#config, this.#native);
     const config = connectionConfigOf(options);
     sharedQueueCore(config.completionQueue, this.#core.peer);
+    requireSharedReceives(config, this.#core.peer);
     const nativeOptions = nativeConnectionOptions(config);
     return () => this.#next(config, nativeOptions);
   }

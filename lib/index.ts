@@ -27,6 +27,7 @@ export { PeerConfig, type PeerConfigOptions } from './peer-config.js';
 export { type ConnectOptions, type ListenOptions, Peer, type PeerOptions } from './peer.js';
 export { PmemFile, type PmemMapOptions } from './pmem-file.js';
 export { RemoteRegion } from './remote-region.js';
+export { SharedReceiveQueue } from './shared-receive-queue.js';
 export {
   type AtomicWriteOperation,
   type Capabilities,
@@ -64,6 +65,7 @@ export {
   type RegisterOptions,
   type RemotePart,
   type SendOperation,
+  type SharedReceiveQueueOptions,
   type Source,
   type TransferOperation,
   type WaitOptions,

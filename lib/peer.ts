@@ -24,6 +24,7 @@ import { forgetCollectedPeers, PeerCore, peerOfHandle } from './internal/peer-co
 import { QueueCore } from './internal/queue-core.js';
 import { allocateRegion, registerRegion } from './internal/register.js';
 import { watchForLeak } from './internal/resource.js';
+import { requireSharedReceives } from './internal/shared-receive-queue-core.js';
 import {
   checkWaitOptions,
   optionalBoolean,
@@ -37,6 +38,7 @@ import {
   wrongType,
 } from './internal/validate.js';
 import { memoryRegionOf, type MemoryRegion } from './memory-region.js';
+import { createSharedReceives, type SharedReceiveQueue } from './shared-receive-queue.js';
 import type {
   Capabilities,
   ConnectionChoice,
@@ -48,6 +50,7 @@ import type {
   PrivateDataChoice,
   ProviderName,
   RegisterOptions,
+  SharedReceiveQueueOptions,
   WaitOptions,
 } from './types.js';
 
@@ -230,6 +233,7 @@ export class Peer implements AsyncDisposable {
     requirePort(port, 'port', 0);
     const config = connectionConfigOf(options.connection);
     sharedQueueCore(config.completionQueue, this.#core);
+    requireSharedReceives(config, this.#core);
     const bounds = limitsOf(options.limits);
     const backlog = optionalInteger(options.backlog, 'backlog', 0, boundMax, 0);
     this.#core.requireOpen(what);
@@ -280,6 +284,7 @@ export class Peer implements AsyncDisposable {
     requirePort(port, 'port', 1);
     const config = connectionConfigOf(options.connection);
     const shared = sharedQueueCore(config.completionQueue, this.#core);
+    requireSharedReceives(config, this.#core);
     this.#core.requireOpen(what);
     const literal = await resolveAddress(address, {
       ...options,
@@ -423,6 +428,24 @@ export class Peer implements AsyncDisposable {
       );
       return completionQueueOf(new QueueCore(handle, this.#core));
     });
+  }
+
+  /**
+   * A receive queue for several connections.
+   *
+   * @param options - receives that it holds, and entries of its own completion queue, 0 for none;
+   *   default 20 each
+   * @returns the queue, for `connection: { sharedReceiveQueue }`
+   * @throws ERR_RPMA_INVALID_ARG_TYPE options is no object, or a size no number
+   * @throws ERR_RPMA_OUT_OF_RANGE a size is not a whole number up to 65536
+   * @throws ERR_RPMA_NO_MEMORY no memory is left for it
+   * @throws ERR_RPMA_LIMIT no handle is left for it
+   * @throws ERR_RPMA_CLOSED the peer is closed
+   * @remarks Thread safety: per object, on the thread that made it.
+   * @see librpma: `rpma_srq_new`, `rpma_srq_cfg_new`, `rpma_srq_cfg_delete`
+   */
+  createSharedReceiveQueue(options: SharedReceiveQueueOptions = {}): Promise<SharedReceiveQueue> {
+    return promised(() => createSharedReceives(this.#core, options));
   }
 
   /**

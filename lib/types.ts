@@ -351,6 +351,14 @@ export interface ReceiveResult {
   readonly queuePairNumber: number;
 }
 
+/** Sizes of a shared receive queue. */
+export interface SharedReceiveQueueOptions {
+  /** Receives that it holds (20). */
+  readonly receiveQueueSize?: number | undefined;
+  /** Entries of a completion queue of its own, at least receiveQueueSize; 0: it has none (20). */
+  readonly receiveCompletionQueueSize?: number | undefined;
+}
+
 /** How long a ticket of share() or handOver() is good. */
 export interface HandOverOptions {
   /** From 1 on; default 5000. Not adopted until then, what the ticket carries is let go of. */

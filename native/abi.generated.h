@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "7e329af3dee6f570";
+inline constexpr const char* kAbiHash = "130c7ff163f46f7b";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -236,8 +236,9 @@ enum class ObjectKind : std::uint8_t {
   Queue = 6,
   Readiness = 7,
   Epoll = 8,
+  SharedReceiveQueue = 9,
 };
-inline constexpr std::size_t kObjectKindCount = 9;
+inline constexpr std::size_t kObjectKindCount = 10;
 
 enum class TicketKind : std::uint8_t {
   None = 0,
@@ -345,6 +346,7 @@ inline constexpr std::uint64_t kSlowedDecayMs = 5000u;
 inline constexpr std::uint64_t kReportIntervalMs = 200u;
 inline constexpr std::uint64_t kQueueSize = 10u;
 inline constexpr std::uint64_t kQueueSizeMax = 65536u;
+inline constexpr std::uint64_t kSharedReceiveQueueSize = 20u;
 inline constexpr std::uint64_t kResolveTimeoutMs = 1000u;
 inline constexpr std::uint64_t kConnectTimeoutMs = 10000u;
 inline constexpr std::uint64_t kCloseTimeoutMs = 5000u;

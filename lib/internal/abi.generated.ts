@@ -4,7 +4,7 @@
 // abi/*.json by scripts/generate-abi.mjs; do not edit.
 
 /** Both sides carry this hash of abi/*.json; an addon with another one is refused. */
-export const abiHash = '7e329af3dee6f570';
+export const abiHash = '130c7ff163f46f7b';
 
 /** Every status, indexed by its number. */
 export const statuses = [
@@ -519,6 +519,7 @@ export const objectKinds = [
   'queue',
   'readiness',
   'epoll',
+  'sharedReceiveQueue',
 ] as const;
 
 export type ObjectKind = (typeof objectKinds)[number];
@@ -533,6 +534,7 @@ export const objectKindNumber = {
   queue: 6,
   readiness: 7,
   epoll: 8,
+  sharedReceiveQueue: 9,
 } as const;
 
 export const ticketKinds = [
@@ -692,6 +694,7 @@ export const limits = {
   reportIntervalMs: 200,
   queueSize: 10,
   queueSizeMax: 65536,
+  sharedReceiveQueueSize: 20,
   resolveTimeoutMs: 1000,
   connectTimeoutMs: 10000,
   closeTimeoutMs: 5000,

@@ -11,6 +11,7 @@ import type { FileCore } from './file-core.js';
 import type { OperationBatchCore } from './operation-batch-core.js';
 import type { QueueCore } from './queue-core.js';
 import type { RegionCore } from './region-core.js';
+import type { SharedReceiveQueueCore } from './shared-receive-queue-core.js';
 import type { RemotePlace } from './submission.js';
 
 /** What is behind a RemoteRegion. */
@@ -32,6 +33,7 @@ export const access: {
   queue: Reader<QueueCore>;
   connection: Reader<ConnectionCore>;
   file: Reader<FileCore>;
+  sharedReceiveQueue: Reader<SharedReceiveQueueCore>;
   batch: Reader<BatchCore>;
   operations: Reader<OperationBatchCore>;
 } = {
@@ -40,6 +42,7 @@ export const access: {
   queue: nothing,
   connection: nothing,
   file: nothing,
+  sharedReceiveQueue: nothing,
   batch: nothing,
   operations: nothing,
 };

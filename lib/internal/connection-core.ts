@@ -17,6 +17,7 @@ import type {
 import type { ConnectionConfig } from '../connection-config.js';
 import type { Connection } from '../connection.js';
 import { connectionStates, statusNumber, ticketKindNumber } from './abi.generated.js';
+import { access } from './access.js';
 import { placeName } from './address.js';
 import { publish } from './channels.js';
 import type { ConnectionChannel } from './channel-core.js';
@@ -48,6 +49,7 @@ import { handedOverError, QueueCore } from './queue-core.js';
 import type { SourceDescriptor } from './readiness.js';
 import { Resource } from './resource.js';
 import type { SendRoom } from './send-room.js';
+import { refuseIfShared } from './shared-receive-queue-core.js';
 import { SourceCore } from './source.js';
 import type { SubmissionRecords } from './submission.js';
 
@@ -56,6 +58,7 @@ export interface ConnectionSizes {
   readonly sendQueueSize: number;
   readonly receiveQueueSize: number;
   readonly closeTimeoutMs: number;
+  readonly sharedReceiveQueue?: object | undefined;
 }
 
 /** Where an outgoing connection leads. */
@@ -154,6 +157,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       note !== null && this.#isInUse(own, () => native.receiveQueueFree(handle) < receiveQueueSize);
     this.queue = shared ?? make(main, note?.queue, sends || (!hasOwn && receives));
     this.receiveQueue = hasOwn ? make(own, note?.receiveQueue, receives) : this.queue;
+    const sharedReceives = access.sharedReceiveQueue(sizes.sharedReceiveQueue);
+    if (sharedReceives?.queue === null) this.receiveQueue.servesSharedReceives = true;
     this.#lines = new ConnectionLines(this, this);
     this.room = sendRoomOf(this);
     this.eventDescriptor = describeEvents(this, this.#unread, () =>
@@ -289,6 +294,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     let why = '';
     if (queues.some((queue) => queue.parent !== null)) {
       why = 'its completion queue is one of peer.createCompletionQueue(); use one of its own';
+    } else if (this.sizes.sharedReceiveQueue !== undefined) {
+      why = 'its receives come from a shared receive queue; use receives of its own';
     } else if (this.state === 'closing' || (this.#phase === 'ended' && this.state === 'open')) {
       why = 'it is being closed; await close() or whenClosed() first';
     } else if (this.#lines.waitingSends > 0 || queues.some((queue) => queue.isAwaited)) {
@@ -371,6 +378,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   requireReceivable(what: string): void {
+    refuseIfShared(this, what);
     if (this.state !== 'open') throw closedError(this, what);
     this.receiveQueue.requireVerbs();
   }
@@ -417,6 +425,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   }
 
   receiveLine(): Line {
+    refuseIfShared(this, 'receive');
     if (this.#lines.madeReceives === null || this.state !== 'open') this.requireActive('receive');
     return this.#lines.receives;
   }

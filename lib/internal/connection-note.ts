@@ -111,7 +111,12 @@ export function decodeNote(text: string): ConnectionNote {
   const wait = plain.config.receiverNotReadyTimeoutMs ?? Infinity;
   return {
     ...plain,
-    config: { ...plain.config, receiverNotReadyTimeoutMs: wait, completionQueue: undefined },
+    config: {
+      ...plain.config,
+      receiverNotReadyTimeoutMs: wait,
+      completionQueue: undefined,
+      sharedReceiveQueue: undefined,
+    },
     privateData: bytesOf(plain.privateData),
     unread: plain.unread.map(eventOf),
     end: plain.end === null ? null : eventOf(plain.end),

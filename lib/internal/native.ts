@@ -44,6 +44,8 @@ export interface NativeConnectionOptions {
   readonly requireNative: number;
   /** Handle of a shared queue, 0 for a private one. */
   readonly completionQueue: Handle;
+  /** Handle of a shared receive queue, 0 for receives of its own. */
+  readonly sharedReceiveQueue: Handle;
 }
 
 export interface NativeCapabilities {
@@ -263,7 +265,12 @@ export interface NativeBinding {
    * armed.
    */
   queueArm(queue: Handle): NativeResult;
-  /** 1 once every connection it served has ended and it is empty. */
+  /**
+   * 1 once nothing more will come: every connection it served has ended, and the shared receive
+   * queue whose own it is is closed.
+   */
+  queueOver(queue: Handle): NativeResult;
+  /** 1 once it is over and empty. */
   queueDrained(queue: Handle): NativeResult;
   queueClose(queue: Handle): NativeResult;
 
@@ -294,6 +301,15 @@ export interface NativeBinding {
   /** Asks for one 'epoll' ready record when something is ready. */
   epollArm(epoll: Handle): NativeResult;
   epollClose(epoll: Handle): NativeResult;
+  /** `completions` 0: without a completion queue of its own. */
+  sharedReceiveQueueCreate(peer: Handle, size: number, completions: number): NativeResult;
+  /** Its own completion queue, or 0. */
+  sharedReceiveQueueCompletions(queue: Handle): Handle;
+  sharedReceiveQueueFree(queue: Handle): number;
+  /** As post(), of receives. */
+  sharedReceiveQueuePost(queue: Handle, count: number): NativeResult;
+  /** ERR_RPMA_BUSY while it is used, unless `evenIfUsed`. Its completion queue stays. */
+  sharedReceiveQueueClose(queue: Handle, evenIfUsed: boolean): NativeResult;
 
   /** The token of a ticket. `note` is given to the adopter. */
   peerShare(peer: Handle, timeoutMs: number, note: string): string | NativeResult;

@@ -34,10 +34,14 @@ import {
   wrongType,
 } from './validate.js';
 
-/** What the checks must know of the connection. */
-export interface OperationScope {
+/** What the checks of a receive must know. */
+export interface ReceiveScope {
   /** Regions of another peer are foreign. */
   readonly peer: object;
+}
+
+/** What the checks must know of the connection. */
+export interface OperationScope extends ReceiveScope {
   /** Whether persistent flushes need no word of the operator, or have it. */
   readonly persistentFlush: boolean;
   /** As far as they are known; `agreed` asks anew, and is null while it is not established. */
@@ -169,7 +173,7 @@ export function encodeSend(
 export function encodeReceive(
   records: SubmissionRecords,
   index: number,
-  scope: OperationScope,
+  scope: ReceiveScope,
   options: ReceiveOperation,
 ): void {
   requireOptions(options);
@@ -181,7 +185,7 @@ export function encodeReceive(
 function encodeMessage(
   records: SubmissionRecords,
   index: number,
-  scope: OperationScope,
+  scope: ReceiveScope,
   head: number,
   right: number,
   options: ReceiveOperation,
@@ -243,7 +247,7 @@ function immediateFlag(immediate: number | undefined): number {
 }
 
 function localRegion(
-  scope: OperationScope,
+  scope: ReceiveScope,
   local: unknown,
   right: number,
   offset: number,
@@ -281,7 +285,7 @@ function isWithin(offset: number, length: number, sizeBytes: number): boolean {
 
 /** Why this region cannot be the local memory of an operation. */
 export function whyNotLocal(
-  scope: OperationScope,
+  scope: ReceiveScope,
   region: RegionCore,
   right: number,
   offset: number,

@@ -72,6 +72,8 @@ export class QueueCore
   #dead = false;
   /** The connection was handed over: whoever uses the queue is told so. */
   #isHandedOver = false;
+  /** Receives of a shared receive queue, posted by the verbs tier, complete in it. */
+  servesSharedReceives = false;
   /** Operations were posted by the verbs tier: their completions are not the promise tier's. */
   verbsPosted = false;
   armed = false;
@@ -200,6 +202,26 @@ export class QueueCore
     );
   }
 
+  /**
+   * The shared receive queue whose own it is was closed. A connection that is ending may still
+   * flush the receive of its last message: that is heard of, and takes a moment.
+   */
+  sharedReceivesEnded(): void {
+    const over = this.#dead || native.queueOver(this.handle) !== 0;
+    if (this.#live > 0) this.#live--;
+    if (over) unlisten(this.handle);
+    this.#pump?.drain();
+    this.#tellReady();
+    if (over) {
+      this.closeIfEmpty();
+      return;
+    }
+    const again = (): void => {
+      this.sharedReceivesEnded();
+    };
+    setTimeout(again, 1).unref();
+  }
+
   claimForVerbs(): void {
     if (this.#isHandedOver) throw handedOverError('completion queue');
     if (this.#claim === 'verbs-tier') return;
@@ -220,11 +242,13 @@ export class QueueCore
 
   claimForPromises(): Pump {
     if (this.#pump !== null) return this.#pump;
-    if (this.#claim === 'verbs-tier' || this.verbsPosted) {
-      const cause =
-        this.#claim === 'verbs-tier'
-          ? 'the program polls or takes from this completion queue'
-          : 'operations were posted with postX() on this completion queue';
+    if (this.#claim === 'verbs-tier' || this.verbsPosted || this.servesSharedReceives) {
+      let cause = 'operations were posted with postX() on this completion queue';
+      if (this.#claim === 'verbs-tier') {
+        cause = 'the program polls or takes from this completion queue';
+      } else if (this.servesSharedReceives) {
+        cause = 'receives of a shared receive queue complete in this completion queue';
+      }
       throw new RpmaError(
         'ERR_RPMA_QUEUE_CLAIMED',
         `${cause}: awaited operations need a queue that nothing else consumes`,
@@ -368,6 +392,7 @@ export class QueueCore
   }
 
   #releaseWhenDone(): void {
-    if (this.parent === null && this.#served && this.#live === 0) this.release();
+    if (this.parent !== null || !this.#served || this.#live > 0) return;
+    if (native.queueOver(this.handle) !== 0) this.release();
   }
 }

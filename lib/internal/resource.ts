@@ -7,7 +7,8 @@
 
 import { RpmaError } from '../errors.js';
 
-export type ResourceKind = 'peer' | 'endpoint' | 'connection' | 'region' | 'queue' | 'file';
+export type ResourceKind =
+  'peer' | 'endpoint' | 'connection' | 'region' | 'queue' | 'shared receive queue' | 'file';
 
 /** Peers with children: nothing open is collected. */
 const roots = new Set<Resource>();

@@ -37,7 +37,8 @@ class OptionReader {
   napi_value object_;
 };
 
-/** A handle for a private queue; null queues have none. False when every handle is taken. */
+}  // namespace
+
 bool adopt_queue(Environment& environment, const std::shared_ptr<provider::CompletionQueue>& queue,
                  const std::shared_ptr<PeerObject>& peer, Handle* handle) {
   *handle = 0;
@@ -51,8 +52,6 @@ bool adopt_queue(Environment& environment, const std::shared_ptr<provider::Compl
   queue->set_notify({.notifier = environment.ready(), .token = *handle});
   return true;
 }
-
-}  // namespace
 
 double shared_queue_handle(napi_env env, napi_value options) {
   return number_property(env, options, "completionQueue");
@@ -83,6 +82,15 @@ core::Result<rma::ConnectionOptions> read_connection_options(const Environment& 
     if (queue == nullptr) return core::Status::failure(abi::Code::Closed, "the shared queue");
     if (queue->peer.get() != &peer) return core::Status::failure(abi::Code::Foreign);
     options.shared_completion_queue = queue->queue;
+  }
+  const double receives = number_property(environment.env(), object, "sharedReceiveQueue");
+  if (receives > 0) {
+    const auto* queue = environment.find<SharedReceiveQueueObject>(receives);
+    if (queue == nullptr) {
+      return core::Status::failure(abi::Code::Closed, "the shared receive queue is closed");
+    }
+    if (queue->peer.get() != &peer) return core::Status::failure(abi::Code::Foreign);
+    options.shared_receive_queue = queue->queue->queue();
   }
   return options;
 }

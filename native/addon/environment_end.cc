@@ -86,6 +86,8 @@ const PeerObject* peer_of(const Object& object) {
       return static_cast<const ConnectionObject&>(object).peer.get();
     case abi::ObjectKind::Queue:
       return static_cast<const QueueObject&>(object).peer.get();
+    case abi::ObjectKind::SharedReceiveQueue:
+      return static_cast<const SharedReceiveQueueObject&>(object).peer.get();
     case abi::ObjectKind::None:
     case abi::ObjectKind::Peer:
     case abi::ObjectKind::File:
@@ -104,6 +106,9 @@ void stop(Object& object) {
   if (object.kind == abi::ObjectKind::Connection) {
     static_cast<ConnectionObject&>(object).connection->queue_pair().abort(
         core::Status::failure(abi::Code::Closed, "its peer was closed"));
+  }
+  if (object.kind == abi::ObjectKind::SharedReceiveQueue) {
+    static_cast<SharedReceiveQueueObject&>(object).queue->queue()->destroy();
   }
 }
 

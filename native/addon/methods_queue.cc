@@ -93,6 +93,13 @@ napi_value queue_arm(napi_env env, napi_callback_info info) {
   return make_number(env, object->queue->arm() ? 1 : 0);
 }
 
+napi_value queue_over(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  const auto* object = call.environment().find<QueueObject>(call.number(0));
+  if (object == nullptr) return closed(call.environment());
+  return make_number(env, object->queue->over() ? 1 : 0);
+}
+
 napi_value queue_drained(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   const auto* object = call.environment().find<QueueObject>(call.number(0));
@@ -111,8 +118,13 @@ napi_value queue_close(napi_env env, napi_callback_info info) {
 }
 
 constexpr Method kMethods[] = {
-    {"queueCreate", queue_create}, {"queueCapacity", queue_capacity}, {"poll", poll},
-    {"queueArm", queue_arm},       {"queueDrained", queue_drained},   {"queueClose", queue_close},
+    {"queueCreate", queue_create},
+    {"queueCapacity", queue_capacity},
+    {"poll", poll},
+    {"queueArm", queue_arm},
+    {"queueOver", queue_over},
+    {"queueDrained", queue_drained},
+    {"queueClose", queue_close},
 };
 
 }  // namespace

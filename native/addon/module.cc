@@ -49,8 +49,8 @@ napi_value initialize(napi_env env, napi_value exports) {
   bool defined = true;
   for (const std::span<const Method> methods :
        {environment_methods(), peer_methods(), region_methods(), file_methods(), endpoint_methods(),
-        connection_methods(), queue_methods(), hand_over_methods(), waiting_methods(),
-        log_methods()}) {
+        connection_methods(), queue_methods(), shared_receive_queue_methods(), hand_over_methods(),
+        waiting_methods(), log_methods()}) {
     defined = defined && define_methods(env, exports, methods, environment);
   }
 #if defined(RPMA_TEST_FLAVOUR)

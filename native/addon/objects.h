@@ -21,6 +21,7 @@
 #include "rma/connection.h"
 #include "rma/peer.h"
 #include "rma/readiness.h"
+#include "rma/shared_receive_queue.h"
 #include "rma/shares.h"
 
 #if defined(RPMA_TEST_FLAVOUR)
@@ -115,6 +116,15 @@ struct QueueObject : Object {
   bool is_alone = false;          // the readiness tells of this queue only: a poll rearms it
   std::shared_ptr<rma::Readiness> readiness;  // null until somebody asked for a descriptor
   std::shared_ptr<provider::CompletionQueue> queue;
+  std::shared_ptr<PeerObject> peer;
+};
+
+struct SharedReceiveQueueObject : Object {
+  static constexpr abi::ObjectKind kKind = abi::ObjectKind::SharedReceiveQueue;
+  SharedReceiveQueueObject() : Object(kKind) {}
+
+  Handle completion_queue = 0;  // 0: it has none of its own
+  std::shared_ptr<rma::SharedReceiveQueue> queue;
   std::shared_ptr<PeerObject> peer;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The contract between the layers above and every provider: the objects of verbs (device,
-// completion queue, listener, incoming request, queue pair) and what may be asked of them. A
+// completion queue, shared receive queue, listener, incoming request, queue pair) and what may be
+// asked of them. A
 // provider advertises capabilities; the choice between a native operation and its emulation is made
 // above, once, when a connection is established. Objects are shared (std::shared_ptr) because a
 // progress thread and the threads of the program use them at once; unless a comment says otherwise
@@ -94,12 +95,45 @@ class CompletionQueue {
   virtual bool arm() = 0;
   virtual void set_notify(NotifyTarget target) = 0;
   virtual std::uint32_t capacity() const = 0;
-  /** True once every queue pair it served has ended and nothing is queued. */
+  /**
+   * True once nothing more will come: every queue pair it served has ended, and the shared receive
+   * queue whose own it is is closed.
+   */
+  virtual bool over() const = 0;
+  /** True once it is over and nothing is queued. */
   virtual bool drained() const = 0;
   /** The calling environment drives the queue pairs itself, see QueuePair::take_over. */
   virtual void take_over(int epoll_fd) = 0;
   /** Undoes take_over: nobody who drives looks at the queue any more. */
   virtual void give_back() = 0;
+};
+
+struct SharedReceiveQueueConfig {
+  std::uint32_t size = abi::kSharedReceiveQueueSize;
+  // Where all its receives complete; null: in the queue of the queue pair that takes one.
+  std::shared_ptr<CompletionQueue> completions;
+};
+
+/**
+ * Receives that several queue pairs take, in order, as messages come in; who found none is served
+ * before who comes later. A completion names the queue pair that took it; its slot is free again
+ * when it is consumed.
+ */
+class SharedReceiveQueue {
+ public:
+  virtual ~SharedReceiveQueue() = default;
+  /** Again when full, Closed after close(). */
+  virtual Status post_receive(const WorkRequest& request) = 0;
+  virtual std::uint32_t receive_queue_free() const = 0;
+  /** Its own completion queue, or null. */
+  virtual const std::shared_ptr<CompletionQueue>& completions() const = 0;
+  /**
+   * Busy while a queue pair uses it that is not ending. Then what is posted completes as flushed,
+   * in its own queue; without one it has no completion, as there is no queue for it. Idempotent.
+   */
+  virtual Status close() = 0;
+  /** The same, whoever uses it: its peer ends. */
+  virtual void destroy() = 0;
 };
 
 struct QueuePairConfig {
@@ -116,6 +150,8 @@ struct QueuePairConfig {
   std::uint32_t require_native = 0;                 // abi::kExtensionCapabilities* bits
   std::shared_ptr<CompletionQueue> send_completions;
   std::shared_ptr<CompletionQueue> receive_completions;
+  // Instead of a receive queue of its own; its completion queue goes before receive_completions.
+  std::shared_ptr<SharedReceiveQueue> shared_receive_queue;
 };
 
 struct Address {
@@ -138,10 +174,10 @@ class QueuePair {
   virtual Status post_send(const WorkRequest& request) = 0;
   /** Starts what earlier post_send calls left queued; one call after a batch of posts. */
   virtual void kick() = 0;
-  /** Allowed in every state before the end. */
+  /** Allowed in every state before the end; NotSupported with a shared receive queue. */
   virtual Status post_receive(const WorkRequest& request) = 0;
   virtual std::uint32_t send_queue_free() const = 0;
-  virtual std::uint32_t receive_queue_free() const = 0;
+  virtual std::uint32_t receive_queue_free() const = 0;  // 0 with a shared receive queue
   /**
    * Asks for one notification, as an event's, once so many slots of the send queue are free; false
    * (and no notification) when they are free already. The newest call counts.
@@ -238,13 +274,16 @@ class Device {
                           std::function<void()> quiet) = 0;
   /**
    * Of a deregistered region whose memory is about to go: what still uses it has abi::kEvictGraceMs
-   * to finish, then its connections are aborted.
+   * to finish, then its connections are aborted, and its receives in shared receive queues flushed.
    */
   virtual void evict(const std::shared_ptr<memory::Region>& region) = 0;
   /** Brings pages of a region in; blocks, so it is a pool thread's. NotSupported without it. */
   virtual Status advise(const memory::RegionUse& use, std::uint64_t offset, std::uint64_t length,
                         abi::AdviceKind kind) = 0;
   virtual Result<std::shared_ptr<CompletionQueue>> create_completion_queue(std::uint32_t size) = 0;
+  /** The completion queue, if there is one, must be of this device and serve nothing else. */
+  virtual Result<std::shared_ptr<SharedReceiveQueue>> create_shared_receive_queue(
+      const SharedReceiveQueueConfig& config) = 0;
   virtual Result<std::shared_ptr<QueuePair>> create_queue_pair(const QueuePairConfig& config) = 0;
   virtual Result<std::shared_ptr<Listener>> listen(const Address& at,
                                                    const ListenLimits& limits) = 0;

@@ -44,6 +44,25 @@ bool needs_local(abi::Operation operation) {
 
 }  // namespace
 
+Result<provider::WorkRequest> local_request(const abi::Submission& submission,
+                                            const std::shared_ptr<memory::Region>& local) {
+  const auto operation = static_cast<abi::Operation>(submission.operation);
+  const Status range = check_range(submission, local);
+  if (!range.ok()) return range;
+  provider::WorkRequest request;
+  request.id = static_cast<std::uint64_t>(submission.id);
+  request.posted = request.carrier = operation;
+  request.signalled = (submission.flags & abi::kSubmissionFlagsSignalled) != 0;
+  request.length = static_cast<std::uint64_t>(submission.length);
+  if (!needs_local(operation)) return request;
+  if (!local && request.length > 0) {
+    return Status::failure(abi::Code::InvalidArgValue, "length without a local region");
+  }
+  request.local = local;
+  request.local_offset = static_cast<std::uint64_t>(submission.local_offset);
+  return request;
+}
+
 Status Connection::make_queues(ConnectionOptions& options) {
   provider::Device& device = peer_->device();
   if (options.shared_completion_queue) {
@@ -53,13 +72,15 @@ Status Connection::make_queues(ConnectionOptions& options) {
     if (!made.ok()) return made.status();
     queue_ = std::move(made).value();
   }
-  if (options.receive_completion_queue_size > 0) {
+  const auto& shared = options.shared_receive_queue;
+  if (options.receive_completion_queue_size > 0 && !(shared && shared->completions())) {
     auto made = device.create_completion_queue(options.receive_completion_queue_size);
     if (!made.ok()) return made.status();
     receive_queue_ = std::move(made).value();
   }
   options.queue_pair.send_completions = queue_;
   options.queue_pair.receive_completions = receive_queue_ ? receive_queue_ : queue_;
+  options.queue_pair.shared_receive_queue = shared;
   return Status::success();
 }
 
@@ -109,20 +130,9 @@ Status Connection::reject(std::vector<std::uint8_t> private_data) {
 Status Connection::post(const abi::Submission& submission,
                         const std::shared_ptr<memory::Region>& local) {
   const auto operation = static_cast<abi::Operation>(submission.operation);
-  const Status range = check_range(submission, local);
-  if (!range.ok()) return range;
-  provider::WorkRequest request;
-  request.id = static_cast<std::uint64_t>(submission.id);
-  request.posted = request.carrier = operation;
-  request.signalled = (submission.flags & abi::kSubmissionFlagsSignalled) != 0;
-  request.length = static_cast<std::uint64_t>(submission.length);
-  if (needs_local(operation)) {
-    if (!local && request.length > 0) {
-      return Status::failure(abi::Code::InvalidArgValue, "length without a local region");
-    }
-    request.local = local;
-    request.local_offset = static_cast<std::uint64_t>(submission.local_offset);
-  }
+  Result<provider::WorkRequest> checked = local_request(submission, local);
+  if (!checked.ok()) return checked.status();
+  provider::WorkRequest& request = *checked;
   if ((submission.flags & abi::kSubmissionFlagsImmediate) != 0) {
     if (operation != abi::Operation::Write && operation != abi::Operation::Send) {
       return Status::failure(abi::Code::InvalidArgValue, "immediate goes with a write or a send");

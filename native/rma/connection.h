@@ -23,7 +23,16 @@ struct ConnectionOptions {
   std::uint32_t completion_queue_size = 10;
   std::uint32_t receive_completion_queue_size = 0;  // 0: receives complete in the main queue
   std::shared_ptr<provider::CompletionQueue> shared_completion_queue;  // null: a private one
+  // Null: receives of its own. Its completion queue goes before receive_completion_queue_size.
+  std::shared_ptr<provider::SharedReceiveQueue> shared_receive_queue;
 };
+
+/**
+ * Checks the part of a record that tells of local memory, which a receive has no more than, and
+ * makes the request of it; `local` is the region its handle names, or null.
+ */
+Result<provider::WorkRequest> local_request(const abi::Submission& submission,
+                                            const std::shared_ptr<memory::Region>& local);
 
 class Connection {
   struct Passkey {
@@ -56,7 +65,7 @@ class Connection {
 
   provider::QueuePair& queue_pair() { return *queue_pair_; }
   const std::shared_ptr<provider::CompletionQueue>& completion_queue() const { return queue_; }
-  /** Null without a receive_completion_queue_size. */
+  /** Null without a receive_completion_queue_size, and where a shared receive queue has its own. */
   const std::shared_ptr<provider::CompletionQueue>& receive_completion_queue() const {
     return receive_queue_;
   }

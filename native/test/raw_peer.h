@@ -111,9 +111,12 @@ class RawPeer {
            send_frame(std::move(frame), data);
   }
 
-  bool send(std::span<const std::byte> data, iwarp::Opcode opcode = iwarp::Opcode::kSend) {
+  /** `last` false: only the message's first segment, whose length must be a multiple of four. */
+  bool send(std::span<const std::byte> data, iwarp::Opcode opcode = iwarp::Opcode::kSend,
+            bool last = true) {
     iwarp::UntaggedHeader header;
     header.opcode = opcode;
+    header.last = last;
     header.sequence = ++sends_;
     std::vector<std::byte> frame(iwarp::kUntaggedHeaderBytes);
     return iwarp::encode_untagged_header(frame, header, data.size()) == frame.size() &&

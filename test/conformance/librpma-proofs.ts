@@ -28,11 +28,11 @@ const [defects, descriptors, errors, events] = [
 ];
 const [flush, regions] = [by('flush'), by('regions')];
 
+function shared(title: string, file = 'shared-receive-queue'): Proof {
+  return { file: `conformance/${file}.test.ts`, title };
+}
+
 const tests: Readonly<Record<string, Proof>> = {
-  logLevel: {
-    file: 'conformance/log.test.ts',
-    title: 'takes every level as a threshold, and nothing else',
-  },
   receiver: args('is needed to call its methods: NULL in its place is a TypeError'),
   read: args('rpma_read: half of local and remote, a length or offset without them, no completion'),
   write: args(
@@ -121,6 +121,14 @@ const tests: Readonly<Record<string, Proof>> = {
   ),
   logLevel: by('log')('a level that is none is refused, and nothing changes'),
   logThreshold: by('log')('a threshold that is none does not exist'),
+  sharedSizes: shared("has librpma's sizes unless told, and a completion queue of its own"),
+  sharedBounds: shared('refuses sizes out of bounds and options of the wrong type'),
+  sharedReceive: shared('refuses what it cannot post'),
+  sharedChannel: shared('a shared completion channel cannot tell of its own queue'),
+  sharedEnd: shared(
+    'close() is refused while it is used, then flushes what is posted',
+    'shared-receive-queue-ends',
+  ),
   ends: connecting('an end may be asked for twice: everything that closes closes once'),
   immediate: by('immediate')(
     'rpma_send_with_imm and rpma_write_with_imm: the arguments of send and write are checked',
@@ -152,7 +160,6 @@ const reasons: Readonly<Record<string, Proof>> = {
   pollFails: because('a queue in memory cannot fail to be polled, or give more than was asked'),
   again: because('of builds without C11 atomics'),
   unknown: because('a defect of the library itself (ERR_RPMA_INTERNAL)'),
-  noSharedQueue: because('this version has no shared receive queue'),
 };
 
 function named(table: Readonly<Record<string, Proof>>, name: string): Proof {

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { CompletionBatch, type Connection, ConnectionConfig, Peer, PmemFile } from 'rpma';
+import { CompletionBatch, type Connection, Peer, PmemFile } from 'rpma';
 import { conform, withCode } from '../support/conform.js';
 import { until, withDeadline } from '../support/deadline.js';
 import { takeOk, type World } from '../support/world.js';
@@ -49,19 +49,6 @@ async function pendingConnection(world: World): Promise<{ connection: Connection
 }
 
 conform('what this version does not have', ({ provider, it }) => {
-  it('options of a connection', async (world) => {
-    const peer = await world.peer();
-    const asking = [['sharedReceiveQueue', {}]] as const;
-    for (const [name, value] of asking) {
-      const connection = untyped({ [name]: value });
-      const refused = saying('NOT_SUPPORTED', new RegExp(name));
-      assert.throws(() => new ConnectionConfig(connection), refused);
-      await assert.rejects(peer.listen('127.0.0.1', 0, { connection }), refused);
-      await assert.rejects(peer.connect('127.0.0.1', 1, { connection }), refused);
-    }
-    new ConnectionConfig(untyped({ sharedReceiveQueue: undefined }));
-  });
-
   it('options of a peer and of memory', async (world) => {
     const open = (options: Readonly<Record<string, unknown>>): Promise<Peer> =>
       Peer.open(untyped({ provider, localAddress: '127.0.0.1', ...options }));

@@ -23,6 +23,7 @@ describe('a connection configuration', () => {
         receiverNotReadyTimeoutMs: Infinity,
         completionQueue: undefined,
         sharedCompletionChannel: false,
+        sharedReceiveQueue: undefined,
         requireNative: [],
         crc: true,
         maxFrameBytes: 'auto',

@@ -58,9 +58,9 @@ test('whatever completes an operation says what that guarantees', () => {
   const completing = docs.filter(
     ({ name }) =>
       /^connection-(verbs|promises)\.ts: \w+\.\w+$/.test(name) ||
-      /\.(postReceive|persist|persistSync)$/.test(name),
+      /\.(postReceive|receive|persist|persistSync)$/.test(name),
   );
-  assert.equal(completing.length, 17);
+  assert.equal(completing.length, 19);
   const says = ({ summary }: Doc): boolean =>
     /^Guarantee (on completion|once resolved|on return): \S/m.test(summary);
   expectNone(completing.filter((doc) => !says(doc)).map(({ name }) => name));

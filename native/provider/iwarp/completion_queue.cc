@@ -9,6 +9,7 @@
 #include "core/assert.h"
 #include "core/fault_points.h"
 #include "provider/iwarp/queue_pair.h"
+#include "provider/iwarp/shared_receive_queue.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -90,17 +91,27 @@ std::uint32_t CompletionQueue::capacity() const {
   return static_cast<std::uint32_t>(ring_.size());
 }
 
-bool CompletionQueue::drained() const {
+bool CompletionQueue::over() const {
   const std::lock_guard lock(mutex_);
-  return served_ && attached_.empty() && count_.load(std::memory_order_relaxed) == 0;
+  return served_ && attached_.empty() && shared_.empty();
 }
 
-bool CompletionQueue::attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots) {
+bool CompletionQueue::drained() const {
   const std::lock_guard lock(mutex_);
+  return served_ && attached_.empty() && shared_.empty() &&
+         count_.load(std::memory_order_relaxed) == 0;
+}
+
+/** Room for so many entries more; the lock is held. */
+bool CompletionQueue::reserve(std::uint32_t slots, const SharedReceiveQueue* shared,
+                              std::uint32_t shared_slots) {
+  const auto known = std::find_if(shared_.begin(), shared_.end(),
+                                  [shared](const Shared& each) { return each.identity == shared; });
+  if (known == shared_.end()) slots += shared_slots;
   const std::uint32_t queued = count_.load(std::memory_order_relaxed);
   // What a queue pair left unread when it detached still lies here beside the reservations.
   const std::size_t needed = std::size_t{reserved_} + slots + queued;
-  if (needed > ring_.size()) {
+  if (slots > 0 && needed > ring_.size()) {
     core::Array<Entry> larger(RPMA_FAULT_POINT("iwarp.completion-ring"), needed);
     if (!larger.made()) return false;
     for (std::uint32_t i = 0; i < queued; ++i) {
@@ -109,9 +120,32 @@ bool CompletionQueue::attach(const std::shared_ptr<QueuePair>& queue_pair, std::
     ring_ = std::move(larger);
     head_ = 0;
   }
-  served_ = true;
-  attached_.push_back({queue_pair.get(), queue_pair, slots});
   reserved_ += slots;
+  if (known != shared_.end()) {
+    known->users += 1;
+  } else if (shared != nullptr) {
+    shared_.push_back({shared, shared_slots, 1});
+  }
+  served_ = true;
+  return true;
+}
+
+void CompletionQueue::unreserve(std::uint32_t slots, const SharedReceiveQueue* shared) {
+  reserved_ -= slots;
+  const auto known = std::find_if(shared_.begin(), shared_.end(),
+                                  [shared](const Shared& each) { return each.identity == shared; });
+  if (known == shared_.end()) return;
+  known->users -= 1;
+  if (known->users > 0) return;
+  reserved_ -= known->slots;
+  shared_.erase(known);
+}
+
+bool CompletionQueue::attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots,
+                             const SharedReceiveQueue* shared) {
+  const std::lock_guard lock(mutex_);
+  if (!reserve(slots, shared, shared == nullptr ? 0 : shared->size())) return false;
+  attached_.push_back({queue_pair.get(), queue_pair, slots, shared});
   return true;
 }
 
@@ -123,15 +157,33 @@ void CompletionQueue::detach(const QueuePair* queue_pair) {
         attached_.begin(), attached_.end(),
         [queue_pair](const Attached& attached) { return attached.identity == queue_pair; });
     if (found == attached_.end()) return;
-    reserved_ -= found->slots;
+    unreserve(found->slots, found->shared);
     attached_.erase(found);
-    // Whoever waits for this queue learns that no more will come.
-    if (attached_.empty() && armed_) {
-      armed_ = false;
-      target = target_;
-    }
+    target = tell_if_over();
   }
   target.notify();
+}
+
+bool CompletionQueue::hold(const SharedReceiveQueue* shared, std::uint32_t slots) {
+  const std::lock_guard lock(mutex_);
+  return reserve(0, shared, slots);
+}
+
+void CompletionQueue::release(const SharedReceiveQueue* shared) {
+  provider::NotifyTarget target;
+  {
+    const std::lock_guard lock(mutex_);
+    unreserve(0, shared);
+    target = tell_if_over();
+  }
+  target.notify();
+}
+
+/** Whoever waits for this queue learns that no more will come; the lock is held. */
+provider::NotifyTarget CompletionQueue::tell_if_over() {
+  if (!attached_.empty() || !shared_.empty() || !armed_) return {};
+  armed_ = false;
+  return target_;
 }
 
 void CompletionQueue::publish(const provider::Completion& completion,

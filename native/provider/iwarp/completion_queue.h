@@ -19,8 +19,12 @@
 namespace rpma::iwarp {
 
 class QueuePair;
+class SharedReceiveQueue;
 
-/** Slots of a queue pair's two queues that are taken: posted, or completed and not yet consumed. */
+/**
+ * Slots of a queue pair's two queues, or of a shared receive queue, that are taken: posted, or
+ * completed and not yet consumed.
+ */
 struct Credits {
   std::atomic<std::uint32_t> send{0};
   std::atomic<std::uint32_t> receive{0};
@@ -37,6 +41,7 @@ class CompletionQueue final : public provider::CompletionQueue {
   bool arm() override;
   void set_notify(provider::NotifyTarget target) override;
   std::uint32_t capacity() const override;
+  bool over() const override;
   bool drained() const override;
   void take_over(int epoll_fd) override;
   void give_back() override;
@@ -45,10 +50,15 @@ class CompletionQueue final : public provider::CompletionQueue {
   [[nodiscard]] bool made() const { return ring_.made(); }
   /**
    * Makes room for what a queue pair may have outstanding at once; false when there is no memory.
+   * Receives of a shared queue have room here once, however many queue pairs take them.
    */
-  [[nodiscard]] bool attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots);
+  [[nodiscard]] bool attach(const std::shared_ptr<QueuePair>& queue_pair, std::uint32_t slots,
+                            const SharedReceiveQueue* shared = nullptr);
   /** Its last completion has been published. Idempotent. */
   void detach(const QueuePair* queue_pair);
+  /** It is that queue's own: there is room for its receives, and no end before release(). */
+  [[nodiscard]] bool hold(const SharedReceiveQueue* shared, std::uint32_t slots);
+  void release(const SharedReceiveQueue* shared);
   /** `credits` gets its slot back when the consumer takes the completion. */
   void publish(const provider::Completion& completion, const std::shared_ptr<Credits>& credits);
 
@@ -61,6 +71,9 @@ class CompletionQueue final : public provider::CompletionQueue {
   static constexpr std::size_t kDrivenMax = 4;
 
   std::uint32_t take(provider::Completion* out, std::uint32_t max);
+  bool reserve(std::uint32_t slots, const SharedReceiveQueue* shared, std::uint32_t shared_slots);
+  void unreserve(std::uint32_t slots, const SharedReceiveQueue* shared);
+  provider::NotifyTarget tell_if_over();
   template <typename Visit>
   void for_driven(Visit visit);
 
@@ -79,8 +92,16 @@ class CompletionQueue final : public provider::CompletionQueue {
     const QueuePair* identity;
     std::weak_ptr<QueuePair> queue_pair;
     std::uint32_t slots;
+    const SharedReceiveQueue* shared;
   };
   std::vector<Attached> attached_;  // queue pairs that may still publish here
+
+  struct Shared {
+    const SharedReceiveQueue* identity;
+    std::uint32_t slots;
+    std::uint32_t users;  // queue pairs, and the shared queue itself when this is its own
+  };
+  std::vector<Shared> shared_;
 };
 
 }  // namespace rpma::iwarp

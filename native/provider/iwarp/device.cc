@@ -12,6 +12,7 @@
 #include "provider/iwarp/listener.h"
 #include "provider/iwarp/log.h"
 #include "provider/iwarp/queue_pair.h"
+#include "provider/iwarp/shared_receive_queue.h"
 
 namespace rpma::iwarp {
 namespace {
@@ -54,7 +55,11 @@ void evict_later(const std::shared_ptr<DeviceContext>& context,
         const std::shared_ptr<memory::Region> held = weak.lock();
         const std::shared_ptr<DeviceContext> device = weak_context.lock();
         if (!held || !device || held->users() == 0) return;
-        for (const std::shared_ptr<QueuePair>& queue_pair : device->queue_pairs()) {
+        const std::vector<std::shared_ptr<QueuePair>> queue_pairs = device->queue_pairs();
+        for (const std::shared_ptr<SharedReceiveQueue>& queue : device->shared_receive_queues()) {
+          queue->evict(held.get(), queue_pairs);
+        }
+        for (const std::shared_ptr<QueuePair>& queue_pair : queue_pairs) {
           if (!queue_pair->uses(held.get())) continue;
           RPMA_LOG(Warning, "connection %u: aborted, the thread whose memory it uses has ended",
                    queue_pair->number());
@@ -87,6 +92,7 @@ provider::Capabilities Device::capabilities() const {
   capabilities.native_atomic_write = true;
   capabilities.persistent_flush = true;
   capabilities.immediate_data = true;
+  capabilities.shared_receive_queue = true;
   capabilities.background_progress = true;
   capabilities.region_advice = true;
   capabilities.max_message_bytes = abi::kMessageBytesMax;
@@ -125,6 +131,15 @@ core::Result<std::shared_ptr<provider::CompletionQueue>> Device::create_completi
   return std::static_pointer_cast<provider::CompletionQueue>(std::move(queue));
 }
 
+core::Result<std::shared_ptr<provider::SharedReceiveQueue>> Device::create_shared_receive_queue(
+    const provider::SharedReceiveQueueConfig& config) {
+  if (closed_.load()) return closed();
+  Result<std::shared_ptr<SharedReceiveQueue>> made = SharedReceiveQueue::create(config);
+  if (!made.ok()) return made.status();
+  context_->remember(*made);
+  return std::static_pointer_cast<provider::SharedReceiveQueue>(std::move(made).value());
+}
+
 core::Result<std::shared_ptr<provider::QueuePair>> Device::create_queue_pair(
     const provider::QueuePairConfig& config) {
   if (closed_.load()) return closed();
@@ -156,6 +171,9 @@ void Device::close() {
   }
   for (const std::shared_ptr<QueuePair>& queue_pair : context_->queue_pairs()) {
     queue_pair->abort(Status::failure(abi::Code::Closed, "the peer was closed"));
+  }
+  for (const std::shared_ptr<SharedReceiveQueue>& queue : context_->shared_receive_queues()) {
+    queue->destroy();
   }
   context_->progress->stop();
 }

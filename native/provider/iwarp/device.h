@@ -34,6 +34,8 @@ class Device final : public provider::Device {
                       abi::AdviceKind kind) override;
   core::Result<std::shared_ptr<provider::CompletionQueue>> create_completion_queue(
       std::uint32_t size) override;
+  core::Result<std::shared_ptr<provider::SharedReceiveQueue>> create_shared_receive_queue(
+      const provider::SharedReceiveQueueConfig& config) override;
   core::Result<std::shared_ptr<provider::QueuePair>> create_queue_pair(
       const provider::QueuePairConfig& config) override;
   core::Result<std::shared_ptr<provider::Listener>> listen(

@@ -2,7 +2,7 @@
 //
 // What the objects of one device share: the region table with its protection domain, the progress
 // thread, the persist threads, staging buffers, addresses to be slowed, and the list of living
-// queue pairs. Any thread.
+// queue pairs and shared receive queues. Any thread.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@
 namespace rpma::iwarp {
 
 class QueuePair;
+class SharedReceiveQueue;
 
 struct DeviceContext {
   memory::RegionTable regions;
@@ -32,21 +33,39 @@ struct DeviceContext {
 
   void remember(const std::shared_ptr<QueuePair>& queue_pair) {
     const std::lock_guard lock(mutex_);
-    std::erase_if(queue_pairs_, [](const auto& weak) { return weak.expired(); });
-    queue_pairs_.push_back(queue_pair);
+    keep(queue_pairs_, queue_pair);
+  }
+  void remember(const std::shared_ptr<SharedReceiveQueue>& queue) {
+    const std::lock_guard lock(mutex_);
+    keep(shared_receive_queues_, queue);
   }
   std::vector<std::shared_ptr<QueuePair>> queue_pairs() {
     const std::lock_guard lock(mutex_);
-    std::vector<std::shared_ptr<QueuePair>> alive;
-    for (const std::weak_ptr<QueuePair>& weak : queue_pairs_) {
-      if (auto queue_pair = weak.lock()) alive.push_back(std::move(queue_pair));
-    }
-    return alive;
+    return alive(queue_pairs_);
+  }
+  std::vector<std::shared_ptr<SharedReceiveQueue>> shared_receive_queues() {
+    const std::lock_guard lock(mutex_);
+    return alive(shared_receive_queues_);
   }
 
  private:
+  template <typename T>
+  static void keep(std::vector<std::weak_ptr<T>>& all, const std::shared_ptr<T>& one) {
+    std::erase_if(all, [](const auto& weak) { return weak.expired(); });
+    all.push_back(one);
+  }
+  template <typename T>
+  static std::vector<std::shared_ptr<T>> alive(const std::vector<std::weak_ptr<T>>& all) {
+    std::vector<std::shared_ptr<T>> found;
+    for (const std::weak_ptr<T>& weak : all) {
+      if (auto one = weak.lock()) found.push_back(std::move(one));
+    }
+    return found;
+  }
+
   std::mutex mutex_;
   std::vector<std::weak_ptr<QueuePair>> queue_pairs_;
+  std::vector<std::weak_ptr<SharedReceiveQueue>> shared_receive_queues_;
 };
 
 }  // namespace rpma::iwarp

@@ -26,6 +26,18 @@ std::shared_ptr<CompletionQueue> iwarp_queue(
   return std::static_pointer_cast<CompletionQueue>(queue);
 }
 
+std::shared_ptr<SharedReceiveQueue> iwarp_shared(const provider::QueuePairConfig& config) {
+  return std::static_pointer_cast<SharedReceiveQueue>(config.shared_receive_queue);
+}
+
+/** That of the shared receive queue, of the receives, or of everything: the first there is. */
+std::shared_ptr<CompletionQueue> receive_completions(const provider::QueuePairConfig& config) {
+  const std::shared_ptr<SharedReceiveQueue> shared = iwarp_shared(config);
+  if (shared && shared->own_completions()) return shared->own_completions();
+  return iwarp_queue(config.receive_completions ? config.receive_completions
+                                                : config.send_completions);
+}
+
 }  // namespace
 
 std::uint16_t offered_capabilities(const provider::QueuePairConfig& config) {
@@ -43,14 +55,17 @@ Result<std::shared_ptr<QueuePair>> QueuePair::create(std::shared_ptr<DeviceConte
   const Status short_of_memory = Status::failure(abi::Code::NoMemory, "no room for the queues");
   if (!queue_pair->sends_.made() || !queue_pair->inbound_->made()) return short_of_memory;
   const std::uint32_t sends = config.send_queue_size;
-  const std::uint32_t receives = config.receive_queue_size;
+  const SharedReceiveQueue* shared = queue_pair->receives_.shared().get();
+  const std::uint32_t receives = shared == nullptr ? config.receive_queue_size : 0;
+  const Status joined = queue_pair->receives_.join(queue_pair);
+  if (!joined.ok()) return joined;
   // One that is attached already is detached with the queue pair's end, here and now. The shared
   // one comes last: having served and serving nobody, it would count as drained.
   if (queue_pair->send_completions_ == queue_pair->receive_completions_) {
-    if (!queue_pair->send_completions_->attach(queue_pair, sends + receives)) {
+    if (!queue_pair->send_completions_->attach(queue_pair, sends + receives, shared)) {
       return short_of_memory;
     }
-  } else if (!queue_pair->receive_completions_->attach(queue_pair, receives) ||
+  } else if (!queue_pair->receive_completions_->attach(queue_pair, receives, shared) ||
              !queue_pair->send_completions_->attach(queue_pair, sends)) {
     return short_of_memory;
   }
@@ -65,11 +80,11 @@ QueuePair::QueuePair(std::shared_ptr<DeviceContext> context,
       number_(next_number()),
       id_(context_->progress->next_id()),
       send_completions_(iwarp_queue(config.send_completions)),
-      receive_completions_(config.receive_completions ? iwarp_queue(config.receive_completions)
-                                                      : send_completions_),
+      receive_completions_(receive_completions(config)),
       credits_(std::make_shared<Credits>()),
       sends_(config.send_queue_size, number_, send_completions_, credits_),
-      receives_(config.receive_queue_size, number_, receive_completions_, credits_),
+      receives_(config.receive_queue_size, number_, receive_completions_, credits_,
+                iwarp_shared(config)),
       receiver_(context_->buffers, *this),
       transmitter_(context_->buffers, sends_) {}
 
@@ -133,6 +148,12 @@ Status QueuePair::post_receive(const provider::WorkRequest& request) {
   return status;
 }
 
+std::shared_ptr<CompletionQueue> QueuePair::completions_from(
+    const SharedReceiveQueue* shared) const {
+  if (receives_.shared().get() != shared) return nullptr;
+  return state_.load() == abi::ConnectionState::Closed ? nullptr : receive_completions_;
+}
+
 Status QueuePair::connect(const provider::Address& to, std::vector<std::uint8_t> private_data) {
   {
     const std::lock_guard lock(driver_mutex_);
@@ -149,6 +170,7 @@ provider::Capabilities QueuePair::capabilities() const {
   capabilities.persistent_flush = capabilities.native_flush;
   capabilities.native_atomic_write = (agreed & kCapabilityAtomicWrite) != 0;
   capabilities.immediate_data = (agreed & kCapabilitySendImmediate) != 0;
+  capabilities.shared_receive_queue = true;
   capabilities.background_progress = true;
   capabilities.region_advice = true;
   capabilities.max_message_bytes = abi::kMessageBytesMax;

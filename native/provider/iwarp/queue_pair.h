@@ -109,6 +109,10 @@ class QueuePair final : public provider::QueuePair,
   void end(EndReason reason);
   /** Runs once on the progress thread when it has ended, at once when it has already. */
   void on_end(std::function<void()> hook);
+  /** A receive was granted to it by its shared receive queue. Any thread without locks. */
+  void receive_came() { serve(); }
+  /** Where it completes what it takes from that queue; null when it does not, or has ended. */
+  std::shared_ptr<CompletionQueue> completions_from(const SharedReceiveQueue* shared) const;
   /** Whether TCP holds up an answer that uses the region; *sent tells how far sending has come. */
   bool holds_up(const memory::Region* region, std::uint64_t* sent) const;
   /** Whether an operation, a receive or an answer uses the region. Progress thread. */

@@ -150,6 +150,7 @@ void QueuePair::end(EndReason reason) {
     reason_ = std::move(reason);
     ending_.store(true);
   }
+  receives_.part();
   context_->progress->post([self = shared_from_this()] { self->teardown(); });
 }
 
@@ -238,6 +239,7 @@ void QueuePair::teardown() {
     context_->slowed.note(remote_address(), core::now_ns());
   }
   for (const std::function<void()>& hook : hooks) hook();
+  receives_.leave();
   send_completions_->detach(this);
   receive_completions_->detach(this);
   publish({reason.event, reason.cause, std::move(reason.private_data)});

@@ -11,34 +11,39 @@ namespace rpma::iwarp {
 
 ReceiveQueue::ReceiveQueue(std::uint32_t size, std::uint32_t queue_pair_number,
                            std::shared_ptr<CompletionQueue> completions,
-                           std::shared_ptr<Credits> credits)
+                           std::shared_ptr<Credits> credits,
+                           std::shared_ptr<SharedReceiveQueue> shared)
     : size_(size),
       number_(queue_pair_number),
       completions_(std::move(completions)),
-      credits_(std::move(credits)) {}
+      credits_(shared ? shared->credits() : std::move(credits)),
+      shared_(std::move(shared)) {}
+
+ReceiveQueue::~ReceiveQueue() {
+  part();
+  leave();
+}
 
 core::Status ReceiveQueue::push(const provider::WorkRequest& request) {
+  if (shared_) {
+    return core::Status::failure(abi::Code::NotSupported,
+                                 "its receives come from a shared receive queue: post them there");
+  }
   const std::lock_guard lock(mutex_);
   if (closed_) return core::Status::failure(abi::Code::Closed, "the connection has ended");
   if (credits_->receive.load() >= size_) {
     return core::Status::failure(abi::Code::Again, "the receive queue is full");
   }
-  Receive receive;
-  receive.id = request.id;
-  receive.length = request.length;
-  if (request.local) {
-    receive.use = request.local->acquire();
-    if (!receive.use) return core::Status::failure(abi::Code::Closed, "the local region is closed");
-    receive.memory = request.local->data() + request.local_offset;
-    receive.guarded = request.local->guarded();
-  }
+  core::Result<Receive> receive = receive_of(request);
+  if (!receive.ok()) return receive.status();
   RPMA_FAULT_TALLY("operations.accepted");
   credits_->receive.fetch_add(1);
-  posted_.push_back(std::move(receive));
+  posted_.push_back(std::move(receive).value());
   return core::Status::success();
 }
 
 std::uint32_t ReceiveQueue::free_slots() const {
+  if (shared_) return 0;
   const std::uint32_t used = credits_->receive.load();
   return used >= size_ ? 0 : size_ - used;
 }
@@ -46,6 +51,22 @@ std::uint32_t ReceiveQueue::free_slots() const {
 bool ReceiveQueue::empty() const {
   const std::lock_guard lock(mutex_);
   return posted_.empty();
+}
+
+core::Status ReceiveQueue::join(std::weak_ptr<QueuePair> queue_pair) {
+  if (!shared_) return core::Status::success();
+  waiter_.queue_pair = std::move(queue_pair);
+  const core::Status status = shared_->join();
+  joined_.store(status.ok());
+  return status;
+}
+
+void ReceiveQueue::part() {
+  if (joined_.exchange(false)) shared_->part();
+}
+
+void ReceiveQueue::leave() {
+  if (shared_) shared_->leave(waiter_);
 }
 
 bool ReceiveQueue::uses(const memory::Region* region) const {
@@ -57,6 +78,10 @@ bool ReceiveQueue::uses(const memory::Region* region) const {
 }
 
 bool ReceiveQueue::begin() {
+  if (shared_) {
+    in_progress_ = shared_->take(waiter_, &current_);
+    return in_progress_;
+  }
   const std::lock_guard lock(mutex_);
   if (posted_.empty()) return false;
   current_ = std::move(posted_.front());
@@ -69,7 +94,7 @@ void ReceiveQueue::complete(abi::CompletionStatus status, const Arrival& arrival
   in_progress_ = false;
   const Receive done = std::move(current_);
   current_ = Receive{};
-  publish(done, status, arrival, error);
+  publish(done, {status, arrival, error});
 }
 
 void ReceiveQueue::flush() {
@@ -80,26 +105,11 @@ void ReceiveQueue::flush() {
     closed_ = true;
     rest.swap(posted_);
   }
-  for (const Receive& receive : rest) publish(receive, abi::CompletionStatus::Flushed, {}, 0);
+  for (const Receive& receive : rest) publish(receive, {});
 }
 
-void ReceiveQueue::publish(const Receive& receive, abi::CompletionStatus status,
-                           const Arrival& arrival, int error) {
-  RPMA_FAULT_TALLY("operations.settled");
-  provider::Completion completion{};
-  completion.id = static_cast<double>(receive.id);
-  completion.operation = static_cast<std::uint8_t>(arrival.operation);
-  completion.status = static_cast<std::uint8_t>(status);
-  completion.queue_pair_number = number_;
-  // A Write may have more bytes than the field can tell, because no receive bounds it.
-  completion.length =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(arrival.length, UINT32_MAX));
-  if (arrival.immediate) {
-    completion.flags |= abi::kCompletionFlagsImmediate;
-    completion.immediate = *arrival.immediate;
-  }
-  completion.provider_error = error;
-  completions_->publish(completion, credits_);
+void ReceiveQueue::publish(const Receive& receive, const ReceiveOutcome& outcome) {
+  publish_receive(*completions_, credits_, receive.id, number_, outcome);
 }
 
 }  // namespace rpma::iwarp

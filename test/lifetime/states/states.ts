@@ -9,6 +9,7 @@ import type { PartnerKind } from './partners.js';
 import { peersStates } from './peers.js';
 import type { Scene } from './scene.js';
 import { waitingStates } from './waiting.js';
+import { sharedReceiveStates } from './shared-receives.js';
 
 export interface State {
   readonly partner: PartnerKind;
@@ -23,6 +24,7 @@ export const states: Readonly<Record<string, State>> = {
   ...connectionStates,
   ...memoryStates,
   ...waitingStates,
+  ...sharedReceiveStates,
 };
 
 /** States in which the thread blocks: nothing but a stranger ends it. */
