@@ -52,6 +52,32 @@ export async function completionOf(
   return completion;
 }
 
+/** A signal that the connection has ended. */
+export function endSignal(connection: Connection): AbortSignal {
+  const end = new AbortController();
+  void connection.whenClosed().then(() => {
+    end.abort();
+  });
+  return end.signal;
+}
+
+/** Waits for the next completion in a queue that other connections use, too, as long as `end`. */
+export async function nextCompletionIn(
+  queue: CompletionQueue,
+  connection: Connection,
+  end: AbortSignal,
+): Promise<Completion> {
+  try {
+    const completion = queue.tryTake() ?? (await queue.take({ signal: end }));
+    if (completion?.ok) return completion;
+    if (completion !== null) throw completionError(completion);
+  } catch (error) {
+    if (!end.aborted) throw error;
+  }
+  const { error } = await connection.whenClosed();
+  throw error ?? new RpmaError('ERR_RPMA_CLOSED', 'the other side left before it was done');
+}
+
 export async function disconnectAndWait(connection: Connection): Promise<void> {
   connection.disconnect();
   await expectClosed(connection);

@@ -11,7 +11,7 @@ import { passThrough } from '../setup/processes.mjs';
 
 function exampleNames() {
   const programs = listFiles('examples', (file) => {
-    return /\/(\d\d-[^/]+\/(server|client)|log\/main)\.ts$/.test(file);
+    return /\/(\d\d[a-z]*-[^/]+\/(server|client)|log\/main)\.ts$/.test(file);
   });
   return [...new Set(programs.map((file) => file.split('/')[1]))];
 }

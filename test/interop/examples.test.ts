@@ -24,10 +24,12 @@ const operations: Readonly<Record<string, readonly Opcode[]>> = {
   '05-flush-to-persistent': ['write', 'extension', 'extension'],
   '07-atomic-write': ['readRequest', 'readResponse', 'write', 'extension', 'extension'],
   '08-messages-ping-pong': ['send', 'send'],
+  '08srq-simple-messages-ping-pong-with-srq': ['send', 'send'],
   '09-flush-to-persistent-GPSPM': ['write', 'send', 'send'],
   '10-send-with-imm': ['extension'],
   '11-write-with-imm': ['write', 'immediate'],
   '12-receive-completion-queue': ['send', 'send'],
+  '13-messages-ping-pong-with-srq': ['send', 'send'],
 };
 
 /** Runs both programs of an example in the folder, and captures what passes between them. */

@@ -30,6 +30,8 @@ const argumentsOf: Readonly<Record<string, readonly [readonly string[], readonly
   '10-send-with-imm': [[], ['7', 'word']],
   '11-write-with-imm': [[], ['7']],
   '12-receive-completion-queue': [[], ['7', '4']],
+  '08srq-simple-messages-ping-pong-with-srq': [['r'], ['7', '4']],
+  '13-messages-ping-pong-with-srq': [['1'], ['7', '4']],
 };
 
 /** It logs to standard error what it provokes. */
@@ -44,7 +46,7 @@ const demonstration: Program = {
 /** Fails for an example that has no arguments here: none may be left out. */
 export function allPrograms(): Program[] {
   const folders = readdirSync(join(packageRoot(), 'examples'))
-    .filter((name) => /^\d\d-/.test(name))
+    .filter((name) => /^\d\d[a-z]*-/.test(name))
     .sort();
   const examples = folders.map((name): Program => {
     const found = argumentsOf[name];
