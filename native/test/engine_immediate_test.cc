@@ -6,7 +6,7 @@
 // sanitizers.
 #include <algorithm>
 #include <array>
-#include <string>
+#include <thread>
 
 #include "core/random.h"
 #include "test/engine.h"
@@ -128,6 +128,8 @@ void every_length(std::uint8_t crc, std::uint32_t frame_bytes) {
 
 TEST(every_length_in_large_frames_with_crc) { every_length(1, abi::kFrameBytesMax); }
 TEST(every_length_in_large_frames_without_crc) { every_length(0, abi::kFrameBytesMax); }
+// TCP's own pieces end inside these frames, so most of them are received in place.
+TEST(every_length_in_frames_received_in_place) { every_length(0, 60'000); }
 TEST(every_length_in_small_frames_with_crc) { every_length(1, 128); }
 TEST(every_length_in_small_frames_without_crc) { every_length(0, 129); }
 
@@ -212,6 +214,39 @@ TEST(both_kinds_wait_for_receives_and_keep_their_order) {
   const auto flushed = stage.sent(1);
   REQUIRE(flushed.size() == 1);
   CHECK(is(flushed[0], abi::Operation::Flush));
+}
+
+TEST(each_kind_takes_a_place_among_parked_messages) {
+  // While there is room among them, answers to requests of the side that has no receive still come.
+  rma::ConnectionOptions options;
+  options.queue_pair.send_queue_size = 2 * abi::kParkedMessages;
+  options.completion_queue_size = 4 * abi::kParkedMessages;
+  Stage stage(options);
+  const auto read = [&stage](double id) {
+    return stage.pair.server->post(
+        at(operation(abi::Operation::Read, id, 8), *stage.local.region, 0), stage.inbox.region);
+  };
+  for (std::uint32_t i = 0; i < abi::kParkedMessages; ++i) {
+    CHECK((i % 2 == 0 ? stage.write(i, 8, i) : stage.send(i, 8, i)).ok());
+  }
+  stage.kick();
+  CHECK_EQ(stage.sent(abi::kParkedMessages).size(), std::size_t{abi::kParkedMessages});
+  CHECK(read(100).ok());
+  stage.pair.server->kick();
+  CHECK_EQ(stage.received(1).size(), 1u);
+  CHECK(stage.write(0, 8, 99).ok());
+  stage.kick();
+  CHECK_EQ(stage.sent(1).size(), 1u);
+  CHECK(read(101).ok());
+  stage.pair.server->kick();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // in which it would come
+  abi::Completion early;
+  CHECK_EQ(stage.pair.server->completion_queue()->poll(&early, 1), 0u);
+  CHECK(stage.receive(1).ok());
+  const auto came = stage.received(2);
+  REQUIRE(came.size() == 2);
+  CHECK(is(came[0], abi::Operation::ReceiveWrite) && has(came[0], 0));
+  CHECK(is(came[1], abi::Operation::Read) && came[1].id == 101);
 }
 
 TEST(a_parked_immediate_ends_the_connection_when_its_receive_does_not_come) {

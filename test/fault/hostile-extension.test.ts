@@ -506,6 +506,24 @@ conform('immediate data behind what is refused', ({ provider, it }) => {
     script.write(valued(forge, immediateBody(2), { sequence: 2 }));
     const [next] = await outcomes(victim, 1);
     assert.deepEqual([next?.immediate, next?.length], [2, 128], 'of the whole Write');
+    for (let n = 0; n < 2; n++) {
+      ledger.post('always', (id) => connection.postReceive({ length: 0, id }));
+    }
+    script.write(
+      forge.write(siege.lent.descriptor, 0, body),
+      forge.read(siege.lent.descriptor, 0),
+      valued(forge, immediateBody(3), { sequence: 3 }),
+      valued(forge, immediateBody(4), { sequence: 4 }),
+    );
+    const apart = await outcomes(victim, 2);
+    assert.deepEqual(
+      apart.map(({ immediate, length }) => [immediate, length]),
+      [
+        [3, 0],
+        [4, 0],
+      ],
+      'a request stands between',
+    );
     script.socket.end();
     await siege.checkEnd(victim, {}, 'closed');
     siege.arena.check('after a Write in pieces');
