@@ -43,7 +43,14 @@ export async function completionOf(
   connection: Connection,
   queue: CompletionQueue | null,
 ): Promise<Completion> {
-  const completion = (await queue?.take()) ?? null;
+  return succeeded(connection, (await queue?.take()) ?? null);
+}
+
+/** The completion, or throws why it failed or why there is none. */
+export async function succeeded(
+  connection: Connection,
+  completion: Completion | null,
+): Promise<Completion> {
   if (completion === null) {
     const { error } = await connection.whenClosed();
     throw error ?? new RpmaError('ERR_RPMA_CLOSED', 'the other side left before it was done');

@@ -22,13 +22,17 @@ const operations: Readonly<Record<string, readonly Opcode[]>> = {
   '03-read-to-persistent': ['readRequest', 'readResponse'],
   '04-write-to-persistent': ['write', 'readRequest', 'readResponse'],
   '05-flush-to-persistent': ['write', 'extension', 'extension'],
+  '06-multiple-connections': ['readRequest', 'readResponse'],
+  '06scch-multiple-connections': ['readRequest', 'readResponse'],
   '07-atomic-write': ['readRequest', 'readResponse', 'write', 'extension', 'extension'],
   '08-messages-ping-pong': ['send', 'send'],
   '08srq-simple-messages-ping-pong-with-srq': ['send', 'send'],
   '09-flush-to-persistent-GPSPM': ['write', 'send', 'send'],
+  '09scch-flush-to-persistent-GPSPM': ['write', 'send', 'send'],
   '10-send-with-imm': ['extension'],
   '11-write-with-imm': ['write', 'immediate'],
   '12-receive-completion-queue': ['send', 'send'],
+  '12scch-receive-completion-queue': ['send', 'send'],
   '13-messages-ping-pong-with-srq': ['send', 'send'],
 };
 
