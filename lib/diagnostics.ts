@@ -44,28 +44,35 @@ export interface ErrorReport {
 
 /** A message of `rpma:peer:open`, once it is open or adopted, and of `rpma:peer:close`. */
 export interface PeerMessage {
+  /** The peer. */
   readonly peer: Peer;
 }
 
 /** A message of `rpma:endpoint:listen`: it listens. */
 export interface EndpointMessage {
+  /** The endpoint. */
   readonly endpoint: Endpoint;
 }
 
 /** A message of `rpma:request:incoming`: the program fetched it, and is about to decide. */
 export interface RequestMessage {
+  /** Where it came in. */
   readonly endpoint: Endpoint;
+  /** The request, neither accepted nor rejected yet. */
   readonly request: IncomingRequest;
 }
 
 /** A message of `rpma:connection:event`: what `connection.events` will tell, as it happens. */
 export interface ConnectionEventMessage {
+  /** The connection. */
   readonly connection: Connection;
+  /** The same object that `connection.events` yields. */
   readonly event: ConnectionEvent;
 }
 
 /** A message of `rpma:region:register`, and of `rpma:region:close` once nothing uses it. */
 export interface RegionMessage {
+  /** The region. */
   readonly region: MemoryRegion;
 }
 
@@ -74,10 +81,13 @@ export interface RegionMessage {
  * connection; `count` says how often it happened since the last one.
  */
 export interface QueueFullMessage {
+  /** The connection. */
   readonly connection: Connection;
+  /** Which of its queues. */
   readonly queue: 'send' | 'receive';
   /** Operations that the queue holds. */
   readonly capacity: number;
+  /** Posts refused since the last message. */
   readonly count: number;
 }
 
@@ -86,8 +96,11 @@ export interface QueueFullMessage {
  * `peer.connect()`; `result` and `error` are there once it is settled.
  */
 export interface ConnectMessage {
+  /** The peer that connects. */
   readonly peer: Peer;
+  /** As given. */
   readonly address: string;
+  /** As given. */
   readonly port: number;
   /** The connection, at the steps asyncStart and asyncEnd of one that was established. */
   readonly result?: unknown;

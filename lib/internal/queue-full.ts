@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Counts the posts of one connection that found a full queue, and tells of them on `rpma:queue:full`
-// a few times a second at most: a program may well post in a loop until there is room. JS thread
-// only; no addon.
+// Counts the posts of one connection that found a full queue, and tells of them on
+// `rpma:queue:full` a few times a second at most: a program may well post in a loop until there is
+// room. JS thread only; no addon.
 
 import type { Connection } from '../connection.js';
 import type { Operation } from '../types.js';

@@ -44,7 +44,9 @@ async function textOf(file: string): Promise<string> {
   );
 }
 
-/** The network interfaces that a device belongs to, as its driver tells: not each tells each way. */
+/**
+ * The network interfaces that a device belongs to, as its driver tells: not each tells each way.
+ */
 async function interfacesOf(device: string): Promise<string[]> {
   const found = new Set(await namesIn(join(device, 'device', 'net')));
   found.add(await textOf(join(device, 'parent')));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Every text that librpma has for an error or an event has its counterpart in the reference, and every
-// code and every event of this library has a text there.
+// Every text that librpma has for an error or an event has its counterpart in the reference, and
+// every code and every event of this library has a text there.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -54,9 +54,11 @@ const { errors, events } = JSON.parse(
   readFileSync(join(packageRoot(), 'abi', 'librpma.json'), 'utf8'),
 ) as { readonly errors: readonly LibrpmaError[]; readonly events: readonly LibrpmaEvent[] };
 
-function textsOf(entries: readonly { value: number | null; text: string }[]) {
+function textsOf(
+  entries: readonly { value: number | null; text: string }[],
+): Record<string, string> {
   const valued = entries.filter(({ value }) => value !== null);
-  return Object.fromEntries(valued.map(({ value, text }) => [value, text]));
+  return Object.fromEntries(valued.map(({ value, text }) => [String(value), text]));
 }
 
 describe('the texts of librpma', () => {
