@@ -54,8 +54,8 @@ describe('colours', () => {
       assert.ok(plain.stdout.startsWith('peer descriptor, 1 byte\r\n'), plain.stdout);
     }
     const both = await runOnTerminal(context, args, { NO_COLOR: '1', FORCE_COLOR: '1' });
-    assert.ok(both.stdout.startsWith(`${escape}1mpeer`), both.stdout);
-    assert.ok(!both.stdout.includes('Warning'), both.stdout);
+    // Newer versions of Node may warn of the two by themselves.
+    assert.ok(both.stdout.includes(`${escape}1mpeer`), both.stdout);
   });
 });
 

@@ -16,7 +16,7 @@ import {
   startCommand,
   startServing,
 } from '../support/command.js';
-import { timed, withDeadline } from '../support/deadline.js';
+import { lastFor, timed, withDeadline } from '../support/deadline.js';
 import { diskFolder, removeFolder } from '../support/folders.js';
 
 const address = '127.0.0.1';
@@ -182,6 +182,21 @@ describe('rpma ping', () => {
         await command.line(/"left"/); // an orderly end
       });
     }
+  }
+
+  for (const way of [[], ['--polled']]) {
+    test(`a signal ends the waiting for an answer ${way.join(' ')}`, async (context) => {
+      const { port, command } = await servedFile(context);
+      const args = ['ping', address, port, '--timeout', '3600s', ...fast, ...way];
+      const running = startCommand(context, args);
+      await running.line(/seq=2/);
+      command.process.kill('SIGSTOP');
+      await lastFor(300); // what was answered has come; now an answer is due that does not
+      const { status, stdout, stderr } = await running.stop('SIGINT');
+      assert.equal(stderr, '');
+      assert.match(stdout, /\nround trip /);
+      assert.equal(status, 0);
+    });
   }
 
   const failures: readonly [what: string, lent: string[], args: string[], says: RegExp][] = [

@@ -17,6 +17,7 @@ import {
   startServing,
 } from '../support/command.js';
 import { diskFolder, folderOn, packageRoot, removeFolder, tmpfsMount } from '../support/folders.js';
+import { ScriptedPeer } from '../support/scripted-peer.js';
 
 const { ReadSource, WriteDestination, FlushVisibility, FlushPersistent } = MemoryUsage;
 
@@ -238,6 +239,30 @@ describe('rpma serve', () => {
     const { status, stderr } = await runCommand(context, args);
     assert.match(stderr, /EADDRINUSE\); choose another --port, or 0 for a free one \[ERR_RPMA_/);
     assert.equal(status, 1);
+  });
+
+  test('what a plain client wrote is persisted before its read is answered', async (context) => {
+    const file = join(folder, 'plain.pmem');
+    const native = join(packageRoot(), 'build', 'Release', 'rpma_test.node');
+    /** A client without the extension writes, and reads, which is the flush it has. */
+    const flush = async (env: Readonly<Record<string, string>>): Promise<Uint8Array> => {
+      const args = [file, '--create', '--size', '4096'];
+      const { port } = await startServing(context, args, { env: { RPMA_NATIVE: native, ...env } });
+      const script = await ScriptedPeer.dial(context, Number(port));
+      const reply = await script.request();
+      const { privateData } = reply;
+      const lent = {
+        base: Buffer.from(privateData).readBigUInt64LE(4),
+        lengthBytes: 4096n,
+        stag: Buffer.from(privateData).readUInt32LE(20),
+        usage: privateData[24] ?? 0,
+      };
+      script.rdmaWrite(lent, 0, Uint8Array.of(1, 2, 3));
+      return script.read(lent, 0, 3);
+    };
+    assert.deepEqual(await flush({}), Uint8Array.of(1, 2, 3));
+    // Where persisting fails, so does the read: the byte in the block is no empty promise.
+    await assert.rejects(flush({ RPMA_FAULT: 'memory.msync:1:5' }));
   });
 
   test('the clients of the examples find what is lent', async (context) => {
