@@ -26,11 +26,7 @@ const [defects, descriptors, errors, events] = [
   by('errors'),
   by('events'),
 ];
-const [flush, regions] = [by('flush'), by('regions')];
-
-function shared(title: string, file = 'shared-receive-queue'): Proof {
-  return { file: `conformance/${file}.test.ts`, title };
-}
+const [flush, regions, shared] = [by('flush'), by('regions'), by('shared-receive-queue')];
 
 const tests: Readonly<Record<string, Proof>> = {
   receiver: args('is needed to call its methods: NULL in its place is a TypeError'),
@@ -121,14 +117,19 @@ const tests: Readonly<Record<string, Proof>> = {
   ),
   logLevel: by('log')('a level that is none is refused, and nothing changes'),
   logThreshold: by('log')('a threshold that is none does not exist'),
-  sharedSizes: shared("has librpma's sizes unless told, and a completion queue of its own"),
-  sharedBounds: shared('refuses sizes out of bounds and options of the wrong type'),
-  sharedReceive: shared('refuses what it cannot post'),
-  sharedChannel: shared('a shared completion channel cannot tell of its own queue'),
-  sharedEnd: shared(
-    'close() is refused while it is used, then flushes what is posted',
-    'shared-receive-queue-ends',
+  sharedDefaults: shared('rq_size and rcq_size are 20 by default'),
+  sharedKept: shared('rq_size and rcq_size are kept as given'),
+  sharedBounds: shared(
+    'sizes beyond what there can be are refused (librpma cuts them to an int), and so is 0 receives',
   ),
+  sharedReceive: shared(
+    'rpma_srq_recv: a length or offset without local is refused, the zero-byte form is taken',
+  ),
+  sharedSetting: shared('is kept by a configuration, and unset by leaving it out (librpma cannot)'),
+  sharedChannel: shared(
+    'a shared completion channel and a shared receive queue with its own queue exclude each other',
+  ),
+  sharedEnd: shared('B11: while a connection uses it, closing it is BUSY, and it stays usable'),
   ends: connecting('an end may be asked for twice: everything that closes closes once'),
   immediate: by('immediate')(
     'rpma_send_with_imm and rpma_write_with_imm: the arguments of send and write are checked',

@@ -204,7 +204,7 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
     set__cfg_NULL: none('value'),
     get__cfg_NULL: none('field'),
     get__srq_ptr_NULL: none('out'),
-    srq__lifecycle: shown('sharedSizes'),
+    srq__lifecycle: shown('sharedSetting'),
   },
   'conn_cfg/conn_cfg-timeout': {
     set__cfg_NULL: none('value'),
@@ -461,23 +461,23 @@ export const subset: Readonly<Record<string, Readonly<Record<string, Proof>>>> =
   'srq_cfg/srq_cfg-new': {
     new__cfg_ptr_NULL: none('out'),
     new__malloc_ERRNO: none('malloc'),
-    new__success: shown('sharedSizes'),
+    new__success: shown('sharedDefaults'),
   },
   'srq_cfg/srq_cfg-rcq_size': {
     set__cfg_NULL: none('value'),
     get__cfg_NULL: none('field'),
     get__rcq_size_NULL: none('out'),
-    rcq_size__lifecycle: shown('sharedSizes'),
+    rcq_size__lifecycle: shown('sharedKept'),
   },
   'srq_cfg/srq_cfg-rcqe': {
-    rcqe__lifecycle: shown('sharedSizes'),
+    rcqe__lifecycle: shown('sharedKept'),
     rcqe__clipped: shown('sharedBounds'),
   },
   'srq_cfg/srq_cfg-rq_size': {
     set__cfg_NULL: none('value'),
     get__cfg_NULL: none('field'),
     get__rq_size_NULL: none('out'),
-    rq_size__lifecycle: shown('sharedSizes'),
+    rq_size__lifecycle: shown('sharedKept'),
   },
   'utils/utils-conn_event_2str': {
     conn_event_2str__CONN_UNDEFINED: shown('noEvent'),
