@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Reads the names of many clients, in one thread that waits in epoll(7) for all of them at once and
-// never lets its event loop turn. server-workers.ts does the same in several threads. See README.md.
+// never lets its event loop turn. server-workers.ts does the same in several threads. See
+// README.md.
 
 import '../common/failure.js';
 import {
@@ -37,7 +38,7 @@ console.log('Today I have got in touch with:');
 
 const slots = new Array<Connection | null>(clientsMax).fill(null);
 let gone = 0;
-let failure: unknown; // the first, told at the end: one client must not end the server
+let failure: Error | undefined; // the first, told at the end: one client must not end the server
 
 using epoll = new Epoll<() => void>(); // what is attached to each descriptor: what serves it
 epoll.add(endpoint, welcome);
@@ -84,7 +85,7 @@ function readFrom(slot: number, connection: Connection, privateData: Uint8Array)
     const localOffset = slot * nameBytes;
     connection.postRead({ local: names, localOffset, remote, length: nameBytes });
   } catch (error) {
-    failure ??= error;
+    failure ??= error as Error;
     connection.disconnect();
   }
 }

@@ -42,7 +42,7 @@ console.log('Today I have got in touch with:');
 
 const slots = new Array<Connection | null>(clientsMax).fill(null);
 let gone = 0;
-let failure: unknown; // the first, told at the end: one client must not end the server
+let failure: Error | undefined; // the first, told at the end: one client must not end the server
 
 using epoll = new Epoll<() => void>(); // what is attached to each descriptor: what serves it
 epoll.add(endpoint, welcome);
@@ -89,7 +89,7 @@ function readFrom(slot: number, connection: Connection, privateData: Uint8Array)
     const localOffset = slot * nameBytes;
     connection.postRead({ local: names, localOffset, remote, length: nameBytes });
   } catch (error) {
-    failure ??= error;
+    failure ??= error as Error;
     connection.disconnect();
   }
 }

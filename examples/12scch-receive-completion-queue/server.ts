@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Answers each number with the next one, until the client sends the end. Receives complete in a
-// queue of their own, and a channel that both queues share tells which has something. See README.md.
+// queue of their own, and a channel that both queues share tells which has something. See
+// README.md.
 
 import '../common/failure.js';
 import { MemoryUsage, Peer } from 'rpma';

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel';
-import type { Connection} from 'rpma';
+import type { Connection } from 'rpma';
 import { MemoryRegion, MemoryUsage, Peer } from 'rpma';
 import { channels, type ConnectionEventMessage, type ConnectMessage } from 'rpma/diagnostics';
 import type { EndpointMessage, PeerMessage, QueueFullMessage } from 'rpma/diagnostics';

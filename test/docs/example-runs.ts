@@ -49,7 +49,8 @@ export function runsOf(page: string): Run[] {
 }
 
 function commandOf(line: string): Command {
-  const words = /^npm run -s example -- (\S+) (server(?:-workers)?|client) (\S+) (\d+)((?: \S+)*)$/.exec(line);
+  const words =
+    /^npm run -s example -- (\S+) (server(?:-workers)?|client) (\S+) (\d+)((?: \S+)*)$/.exec(line);
   assert.ok(words !== null, `not a command of an example: ${line}`);
   const [, example = '', program = '', address = '', port = '', rest = ''] = words;
   return { example, program, address, port, rest: rest.split(' ').filter((word) => word !== '') };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // flavour: test
 //
-// A worker that ends while a pool thread brings in pages of its own memory: the memory is there until
-// that thread is done, and nothing native is left behind.
+// A worker that ends while a pool thread brings in pages of its own memory: the memory is there
+// until that thread is done, and nothing native is left behind.
 
 import '../support/test-flavour.js';
 import assert from 'node:assert/strict';
