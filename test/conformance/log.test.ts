@@ -182,18 +182,25 @@ conform('log', ({ it, provider }) => {
     const other = await peer.listen('127.0.0.1', 0);
     const records = collected(world, 'notice');
     await other.close();
-    const seen: number[] = [];
-    log.setSink(() => {
+    const endpoints = [];
+    for (let i = 0; i < 20; i++) endpoints.push(await peer.listen('127.0.0.1', 0));
+    const seen: string[] = [];
+    log.setSink(({ message }) => {
       // A nested wait must not deliver the next record before this one is done.
-      seen.push(1);
-      endpoint.takeSync(0);
-      seen.push(2);
+      seen.push(`begin ${message}`);
+      assert.equal(endpoint.takeSync(2), null);
+      seen.push(`end ${message}`);
     });
-    assert.equal(records.length, 1, 'what came before the sink is the older one’s');
-    const third = await peer.listen('127.0.0.1', 0);
-    void third.close();
+    assert.equal(records.length, 21, 'what came before the sink is the older one’s');
+    for (const each of endpoints) void each.close();
     assert.equal(endpoint.takeSync(100), null);
-    assert.deepEqual(seen, [1, 2, 1, 2]);
+    const closed = endpoints.map(({ port }) => new RegExp(`^listens no more at .* port ${port};`));
+    assert.equal(seen.length, 2 * closed.length);
+    for (const [i, text] of closed.entries()) {
+      const [begin = '', end = ''] = seen.slice(2 * i, 2 * i + 2);
+      assert.match(begin.replace('begin ', ''), text);
+      assert.equal(end, begin.replace('begin', 'end'));
+    }
   });
 
   it('feeds pino, and stops', async (world) => {

@@ -4,10 +4,11 @@
 // exits with records that nobody took, a sink throws; and the lines on standard error.
 
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, it, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { Peer } from 'rpma';
-import { log, type LogRecord } from 'rpma/diagnostics';
+import { channels, log, type LogRecord } from 'rpma/diagnostics';
 import { Child } from '../support/child.js';
 import { turn, until, withDeadline } from '../support/deadline.js';
 
@@ -103,6 +104,30 @@ describe('a sink', () => {
     await (await peer.listen('127.0.0.1', 0)).close();
     await until(() => mine.length === 3, 'the log goes on without the worker');
     assert.equal(told.length, 2);
+  });
+
+  it('that another thread replaced does not come back when that thread ends', async (test) => {
+    const old: LogRecord[] = [];
+    const published: unknown[] = [];
+    const take = (record: unknown): void => void published.push(record);
+    subscribe(channels.log, take);
+    test.after(() => {
+      unsubscribe(channels.log, take);
+      log.setSink(null);
+      log.threshold = 'warning';
+    });
+    const peer = await Peer.open({ localAddress: '127.0.0.1' });
+    test.after(() => peer.close());
+    log.setSink((record) => old.push(record));
+    const worker = new Worker(program, { workerData: 'worker' });
+    test.after(() => worker.terminate());
+    const ready = new Promise((resolve) => worker.once('message', resolve));
+    await withDeadline(ready, 'the worker has the sink', 30_000);
+    const before = old.length;
+    await worker.terminate();
+    await (await peer.listen('127.0.0.1', 0)).close();
+    await until(() => published.length >= 2, 'this thread reads again');
+    assert.equal(old.length, before);
   });
 
   it('of a worker that is terminated while records come leaves the log to others', async (test) => {
