@@ -108,6 +108,33 @@ TEST(one_descriptor_for_two_queues) {
   }
 }
 
+/** Has nothing, and gets something the moment after it was armed. */
+class Sudden final : public provider::CompletionQueue {
+ public:
+  explicit Sudden(rma::Readiness& readiness) : readiness_(readiness) {}
+  std::uint32_t poll(provider::Completion*, std::uint32_t) override { return 0; }
+  bool arm() override {
+    readiness_.notify(1);
+    return true;
+  }
+  void set_notify(provider::NotifyTarget) override {}
+  std::uint32_t capacity() const override { return 1; }
+  bool over() const override { return false; }
+  bool drained() const override { return false; }
+  void take_over(int) override {}
+  void give_back() override {}
+
+ private:
+  rma::Readiness& readiness_;
+};
+
+TEST(what_comes_right_behind_the_arming_is_not_cleared_away) {
+  const auto readiness = make();
+  Sudden queue(*readiness);
+  CHECK(rearm(*readiness, queue));
+  CHECK(readable(readiness->fd()));
+}
+
 TEST(the_end_of_a_connection_stays_readable) {
   const auto peer = open_peer();
   {

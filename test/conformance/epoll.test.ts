@@ -262,6 +262,22 @@ conform('Epoll', ({ it }) => {
     assert.ok(seen[0] === 'closed' || seen[0] === 'lost', seen.join(' '));
   });
 
+  it('an end that only a queue tells of is noticed without a turn of the loop', async (world) => {
+    const { initiator, target } = await world.pair();
+    const epoll = epollOf<string>(world);
+    epoll.add(initiator.completionQueue, 'queue');
+    target.destroy();
+    const end = performance.now() + 15_000;
+    while (epoll.size > 0 && performance.now() < end) {
+      for (const { data } of epoll.waitSync(1000)) {
+        assert.equal(data, 'queue');
+        assert.deepEqual(initiator.completionQueue.poll(), []);
+      }
+    }
+    assert.equal(epoll.size, 0);
+    assert.equal(initiator.state, 'closed');
+  });
+
   it('a number that was closed without delete() and given out again is another one', async (world) => {
     const epoll = epollOf<string>(world);
     const folder = await world.folder();
@@ -271,12 +287,18 @@ conform('Epoll', ({ it }) => {
     epoll.add(first, 'first');
     closeSync(first);
     const second = openSync(path, 'r+');
-    world.after(() => closeSync(second));
     assert.equal(second, first, 'the system gives out the lowest number');
     epoll.add(second, 'second');
     assert.equal(epoll.size, 1);
     writeSync(second, 'x');
     assert.deepEqual(names(epoll.waitSync(0)), ['second']);
+    closeSync(second);
+    const third = openSync(path, 'r+');
+    const object = { fd: third };
+    epoll.add(object, 'third');
+    assert.equal(epoll.size, 1, 'in whatever form it was added');
+    assert.equal(epoll.delete(second), true);
+    closeSync(third);
   });
 
   it('serves many connections in one thread that never lets its loop turn', async (world) => {

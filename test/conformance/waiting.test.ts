@@ -115,6 +115,24 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'the queue of a shared receive queue',
+    open: async (world) => {
+      const peer = await world.peer();
+      const sharedReceiveQueue = await peer.createSharedReceiveQueue();
+      const pair = await world.pair({ initiatorPeer: peer, initiator: { sharedReceiveQueue } });
+      const queue = sharedReceiveQueue.completionQueue;
+      assert.ok(queue !== null);
+      return {
+        source: queue,
+        give: () => {
+          sharedReceiveQueue.postReceive({ length: 0 });
+          pair.target.postSend({ length: 0 });
+        },
+        end: () => void peer.close(),
+      };
+    },
+  },
+  {
     name: 'a completion channel',
     open: async (world) => {
       const options = { sharedCompletionChannel: true, receiveCompletionQueueSize: 10 };
