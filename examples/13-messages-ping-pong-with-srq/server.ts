@@ -40,6 +40,7 @@ await using sharedReceiveQueue = await peer.createSharedReceiveQueue({
 });
 
 const clients = new Map<number, Connection>();
+const closing: Promise<void>[] = [];
 const allGone = new AbortController();
 let failure: Error | undefined;
 
@@ -50,6 +51,7 @@ await endpoint.close(); // who comes later is rejected
 if (clients.size === 0) allGone.abort();
 const { completionQueue } = sharedReceiveQueue;
 if (completionQueue !== null) await serve(completionQueue);
+await Promise.all(closing);
 if (failure !== undefined) throw failure;
 
 /** Takes the first client, and more until none has come for the time that the program was told. */
@@ -62,8 +64,8 @@ async function acceptClients(from: Endpoint): Promise<void> {
     const connection = request.accept();
     clients.set(connection.queuePairNumber, connection);
     void connection.whenClosed().then(({ type, error }) => {
-      if (clients.has(connection.queuePairNumber)) leave(connection);
       if (type !== 'closed') failure ??= error;
+      if (clients.has(connection.queuePairNumber)) leave(connection);
     });
   }
 }
@@ -107,7 +109,6 @@ function postReceive(slot: number): void {
 /** The client said its last word, or left without one. */
 function leave(connection: Connection): void {
   clients.delete(connection.queuePairNumber);
-  void connection.close().then(() => {
-    if (clients.size === 0) allGone.abort();
-  });
+  closing.push(connection.close());
+  if (clients.size === 0) allGone.abort();
 }

@@ -171,6 +171,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       this.#wasEstablished || this.#endEvent !== null ? true : null,
     );
     this.#ended = this.#source('connection', () => this.#endEvent);
+    if (handle !== 0) peer.requests.add(handle);
     if (note !== null) this.#continue(note);
   }
 
@@ -202,6 +203,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
    */
   begin(): void {
     this.#phase = 'active';
+    this.peer.requests.delete(this.handle);
     this.keepAlive.hold();
     listen(this.handle, this);
     this.#queues().forEach((queue) => {
@@ -219,6 +221,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   releaseRequest(): void {
     if (this.#phase !== 'request') return;
     this.#phase = 'ended';
+    this.peer.requests.delete(this.handle);
     native.connectionRelease(this.handle);
     for (const queue of this.#queues()) if (queue.parent === null) queue.release();
     this.markClosed();
@@ -336,6 +339,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     const wasActive = this.#phase === 'active';
     this.isHandedOver = true;
     this.#phase = 'ended';
+    this.peer.requests.delete(this.handle);
     if (wasActive) unlisten(this.handle);
     for (const queue of this.#queues()) queue.leave();
     this.eventDescriptor.close();
@@ -491,6 +495,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     if (this.#phase !== 'active') return;
     this.room.end();
     const start = performance.now();
+    // It may be up although the loop has not turned since.
+    if (!this.#wasEstablished) this.onReady();
     if (!this.#wasEstablished) {
       native.connectionDestroy(this.handle);
     } else {

@@ -308,8 +308,8 @@ export interface NativeBinding {
   sharedReceiveQueueFree(queue: Handle): number;
   /** As post(), of receives. */
   sharedReceiveQueuePost(queue: Handle, count: number): NativeResult;
-  /** ERR_RPMA_BUSY while it is used, unless `evenIfUsed`. Its completion queue stays. */
-  sharedReceiveQueueClose(queue: Handle, evenIfUsed: boolean): NativeResult;
+  /** ERR_RPMA_BUSY while a connection or request uses it. Its completion queue stays. */
+  sharedReceiveQueueClose(queue: Handle): NativeResult;
 
   /** The token of a ticket. `note` is given to the adopter. */
   peerShare(peer: Handle, timeoutMs: number, note: string): string | NativeResult;

@@ -36,6 +36,8 @@ export class PeerCore extends Resource {
   readonly capabilities: Capabilities;
   /** The public object, for `connection.peer` and its like. */
   readonly owner: Peer;
+  /** Of requests that nobody has spent: they are no children, because they may be collected. */
+  readonly requests: Set<Handle> = new Set();
 
   constructor(handle: Handle, provider: ProviderName, capabilities: Capabilities, owner: Peer) {
     super('peer', null);
@@ -51,6 +53,13 @@ export class PeerCore extends Resource {
     for (const child of [...this.children].reverse()) child.destroy(reason);
     // Nobody awaits it here; close() gives the same promise to who wants to know.
     this.close().catch(() => undefined);
+  }
+
+  /** Unspent requests end first: receives posted to them hold regions, which are waited for. */
+  override close(): Promise<void> {
+    for (const request of this.requests) native.connectionDestroy(request);
+    this.requests.clear();
+    return super.close();
   }
 
   protected override shut(): Promise<void> {

@@ -99,9 +99,7 @@ export class SharedReceiveQueueCore extends Resource implements LinePort, Receiv
   /** Ends at once, or is refused and stays as it was; only the promise takes a turn. */
   override close(): Promise<void> {
     if (this.state !== 'open') return super.close();
-    // Requests that nobody spent end with the peer, in a moment: they take no receive any more.
-    const peerEnds = this.peer.state !== 'open';
-    const result = native.sharedReceiveQueueClose(this.handle, peerEnds);
+    const result = native.sharedReceiveQueueClose(this.handle);
     if (result === -statusNumber.busy) {
       return Promise.reject(
         new RpmaError(

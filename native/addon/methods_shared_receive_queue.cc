@@ -85,13 +85,11 @@ napi_value shared_receive_queue_post(napi_env env, napi_callback_info info) {
 }
 
 napi_value shared_receive_queue_close(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
+  const Call<1> call(env, info);
   Environment& environment = call.environment();
   const auto* object = find_queue(environment, call.number(0));
   if (object == nullptr) return closed(environment);
-  provider::SharedReceiveQueue& queue = *object->queue->queue();
-  if (to_bool(env, call.value(1))) queue.destroy();
-  const core::Status status = queue.close();
+  const core::Status status = object->queue->queue()->close();
   if (!status.ok()) return make_number(env, environment.fail(status));
   // Its completion queue stays: the outcomes in it are the program's until it read them.
   environment.handles().erase(object->handle);

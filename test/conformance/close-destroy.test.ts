@@ -194,4 +194,25 @@ conform('close and destroy', ({ it }) => {
     }
     assert.equal(pair.initiator.state, 'established');
   });
+
+  it('close() is graceful as soon as it is up, also before the loop told so', async (world) => {
+    const endpoint = await (await world.peer()).listen('127.0.0.1', 0);
+    const dialling = await world.peer();
+    const initiator = (
+      await dialling.createConnectionRequest('127.0.0.1', endpoint.port)
+    ).connect();
+    const request = await endpoint.take({ timeoutMs: 5000 });
+    assert.ok(request !== null);
+    const target = request.accept();
+    // Both come up by their own threads, while this one does not let the loop turn.
+    const deadline = performance.now() + 5000;
+    while (target.state !== 'established' || initiator.state !== 'established') {
+      assert.ok(performance.now() < deadline, `${target.state} and ${initiator.state}`);
+    }
+    const closing = target.close();
+    const { type, error } = await withDeadline(initiator.whenClosed(), 'the other side ends');
+    assert.equal(type, 'closed', String(error));
+    await withDeadline(closing, 'close()');
+    assert.equal((await target.whenClosed()).error, undefined);
+  });
 });

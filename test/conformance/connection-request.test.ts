@@ -198,4 +198,15 @@ conform('connection request', ({ it }) => {
     assert.equal(flushed?.id, 1);
     assert.equal(more.length, 0);
   });
+
+  it('one that nobody spends does not hold up the end of its peer', async (world) => {
+    const peer = await world.peer();
+    const memory = await peer.allocate(64, { usage: localUsage });
+    const request = await peer.createConnectionRequest('127.0.0.1', 1);
+    request.postReceive({ local: memory, length: 64 });
+    assert.equal(memory.inFlight, 1);
+    await withDeadline(peer.close(), 'the peer closes');
+    assert.equal(memory.inFlight, 0);
+    request.destroy();
+  });
 });

@@ -76,6 +76,38 @@ test('examples/log/README.md: one program, whose log goes to standard error', as
   assertOutput(stderr, errors?.text ?? '', 'the program, to standard error,');
 });
 
+test('example 13 answers several clients, each with its own numbers', async () => {
+  const file = (program: string): string =>
+    join(compiledRoot, 'examples', '13-messages-ping-pong-with-srq', `${program}.js`);
+  // The time without a new client: longer than clients take to start one after the other.
+  const server = new Program(file('server'), ['127.0.0.1', '0', '10'], compiledRoot);
+  const clients: Program[] = [];
+  try {
+    const port = await portOf(server);
+    // Ten are all that it serves: then it does not wait for another one.
+    for (let seed = 100; seed <= 1000; seed += 100) {
+      clients.push(
+        new Program(file('client'), ['127.0.0.1', port, String(seed), '3'], compiledRoot),
+      );
+    }
+    for (const [index, client] of clients.entries()) {
+      const end = await client.end();
+      assertSuccess(end, 'a client');
+      const first = 100 * (index + 1);
+      const lines = [0, 1, 2].flatMap((round) => [
+        `Value sent: ${first + round}`,
+        `Value received: ${first + round + 1}`,
+      ]);
+      assert.equal(end.stdout, `${lines.join('\n')}\n`);
+    }
+    const end = await server.end();
+    assertSuccess(end, 'the server');
+    assert.equal(end.stdout.match(/^Value sent: /gm)?.length, 30);
+  } finally {
+    for (const each of [server, ...clients]) each.kill();
+  }
+});
+
 describe('an example refuses wrong arguments with status 2 and its usage', () => {
   for (const args of [[], ['127.0.0.1'], ['127.0.0.1', 'port'], ['127.0.0.1', '65536']]) {
     test(`server ${args.join(' ')}`, async () => {
