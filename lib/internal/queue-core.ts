@@ -60,7 +60,7 @@ export class QueueCore
   /** Who waits for both queues of the connection, if its channel is shared. */
   channel: QueueChannel | null = null;
   /** What may be consumed by take(): a copy, because the next poll overwrites the environment's. */
-  readonly #ahead: CompletionRecords = new CompletionRecords(fetchAhead);
+  #aheadRecords: CompletionRecords | null = null;
   #capacity: number;
   #aheadAt = 0;
   #aheadEnd = 0;
@@ -118,6 +118,11 @@ export class QueueCore
     });
     if (peer !== null) listen(handle, this);
     this.join();
+  }
+
+  /** Made by the first use: an idle connection has none. */
+  get #ahead(): CompletionRecords {
+    return (this.#aheadRecords ??= new CompletionRecords(fetchAhead));
   }
 
   /** Grows with every connection that the queue serves. */
