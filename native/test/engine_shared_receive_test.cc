@@ -355,6 +355,9 @@ TEST(close_is_refused_while_it_is_used_then_flushes_what_is_posted) {
   for (double id = 1; id <= 3; ++id) CHECK(post(*queue, id, &memory, 64).ok());
   provider::CompletionQueue& own = *queue->queue()->completions();
   own.set_notify({pair.bell, 0});
+  // Nothing uses it any more, and it may still be used: that is no end.
+  CHECK(next_event(pair.bell, *pair.server) == abi::ConnectionEvent::Closed);
+  CHECK(!own.over());
   CHECK(!own.drained());
   CHECK(own.arm());
   CHECK(queue->queue()->close().ok());

@@ -4,10 +4,11 @@
 // peer end (librpma: srq_delete).
 
 import assert from 'node:assert/strict';
+import type { Completion } from 'rpma';
 import { conform, withCode } from '../support/conform.js';
 import { until, withDeadline } from '../support/deadline.js';
 import { outcome, ownOf, pairOf, say, scene, slotBytes } from '../support/shared-receives.js';
-import { takeAll, takeOk, takeRest } from '../support/world.js';
+import { localUsage, takeAll, takeOk, takeRest } from '../support/world.js';
 
 conform('the end of a shared receive queue', ({ it }) => {
   it('the end of one connection leaves the receives to the others', async (world) => {
@@ -154,5 +155,27 @@ conform('the end of a shared receive queue', ({ it }) => {
     const rest = await withDeadline(takeRest(ownOf(queue)), 'its end');
     assert.deepEqual(rest.map((each) => each.id).sort(), [0, 1]);
     await until(() => ownOf(queue).closed, 'its queue is over');
+  });
+
+  it('closed while connections end, it loses no receive of theirs', async (world) => {
+    const bytes = 4 << 20;
+    for (let round = 0; round < 6; round++) {
+      const { pairs, peer, queue } = await scene(world);
+      const { initiator, initiatorPeer, target } = pairOf(pairs, 0);
+      const memory = await peer.allocate(2 * bytes, { usage: localUsage });
+      const local = await initiatorPeer.allocate(bytes, { usage: localUsage });
+      for (const id of [0, 1]) {
+        queue.postReceive({ local: memory, localOffset: id * bytes, length: bytes, id });
+      }
+      local.bytes.fill(7);
+      initiator.postSend({ local, length: bytes });
+      await until(() => memory.bytes[0] === 7, 'the message has begun');
+      target.destroy();
+      await queue.close();
+      const all: Completion[] = [];
+      // The receive of the message in progress may come a moment later than the others.
+      all.push(...ownOf(queue).poll(), ...ownOf(queue).poll(), ...(await takeRest(ownOf(queue))));
+      assert.deepEqual(all.map((each) => each.id).sort(), [0, 1]);
+    }
   });
 });
