@@ -18,6 +18,17 @@ import { announce } from '../common/connection.js';
 import { endOfMessages, messageBytes } from '../common/numbers-client.js';
 
 const clientsMax = 10;
+
+/** By queue-pair number. Whatever fails, they end before the queue that they share. */
+class Clients extends Map<number, Connection> implements AsyncDisposable {
+  readonly closing: Promise<void>[] = [];
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const connection of this.values()) this.closing.push(connection.close());
+    await Promise.all(this.closing);
+  }
+}
+
 const usage = 'server <address> <port> [<timeout-s>]';
 const {
   address,
@@ -39,19 +50,19 @@ await using sharedReceiveQueue = await peer.createSharedReceiveQueue({
   receiveCompletionQueueSize: clientsMax,
 });
 
-const clients = new Map<number, Connection>();
-const closing: Promise<void>[] = [];
+await using clients = new Clients();
 const allGone = new AbortController();
+let accepting = true;
 let failure: Error | undefined;
 
 const endpoint = await peer.listen(address, port, { connection: { sharedReceiveQueue } });
 announce(endpoint);
 await acceptClients(endpoint);
 await endpoint.close(); // who comes later is rejected
+accepting = false;
 if (clients.size === 0) allGone.abort();
 const { completionQueue } = sharedReceiveQueue;
 if (completionQueue !== null) await serve(completionQueue);
-await Promise.all(closing);
 if (failure !== undefined) throw failure;
 
 /** Takes the first client, and more until none has come for the time that the program was told. */
@@ -109,6 +120,6 @@ function postReceive(slot: number): void {
 /** The client said its last word, or left without one. */
 function leave(connection: Connection): void {
   clients.delete(connection.queuePairNumber);
-  closing.push(connection.close());
-  if (clients.size === 0) allGone.abort();
+  clients.closing.push(connection.close());
+  if (clients.size === 0 && !accepting) allGone.abort();
 }
