@@ -4,42 +4,8 @@
 // promises (the promise tier); the server reads its completion queue instead. See README.md.
 
 import '../common/failure.js';
-import { setTimeout as delay } from 'node:timers/promises';
-import { MemoryUsage, Peer } from 'rpma';
-import { readClientArguments, readCount, readWord } from '../common/arguments.js';
 import { disconnectAndWait } from '../common/connection.js';
+import { runNumbersClient } from '../common/numbers-client.js';
 
-const messageBytes = 8;
-const endOfMessages = 0xffff_ffff_ffff_ffffn;
-
-const {
-  address,
-  port,
-  rest: [seed, rounds, sleepText = '0'],
-} = readClientArguments('client <address> <port> <seed> <rounds> [<sleep-us>]', 2);
-let value = readWord('<seed>', seed);
-const exchanges = readCount('<rounds>', rounds, Number.MAX_SAFE_INTEGER) - 1; // as the C program
-const sleepMs = readCount('<sleep-us>', sleepText, 3_600_000_000) / 1_000;
-
-await using peer = await Peer.open({ remoteAddress: address });
-await using memory = await peer.allocate(2 * messageBytes, {
-  usage: MemoryUsage.Receive | MemoryUsage.Send,
-});
-const words = new BigUint64Array(memory.bytes.buffer, memory.bytes.byteOffset, 2); // in, out
-const send = { local: memory, localOffset: messageBytes, length: messageBytes };
-
-const connection = await peer.connect(address, port);
-for (let exchange = 0; exchange < exchanges; exchange++) {
-  // The receive is posted before the send that provokes the answer.
-  const answer = connection.receive({ local: memory, localOffset: 0, length: messageBytes });
-  console.log(`Value sent: ${value}`);
-  words[1] = value;
-  const [{ length }] = await Promise.all([answer, connection.send(send)]);
-  if (length !== messageBytes) throw new Error(`received ${length} bytes, not ${messageBytes}`);
-  value = words[0] ?? 0n;
-  console.log(`Value received: ${value}`);
-  if (sleepMs > 0) await delay(sleepMs);
-}
-words[1] = endOfMessages;
-await connection.send(send);
-await disconnectAndWait(connection);
+// One exchange less than asked for, as the C program.
+await runNumbersClient((rounds) => rounds - 1, disconnectAndWait);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The client of the examples with a shared receive queue: sends a number, takes the answer as the
-// next one, and so on; then sends the end and waits until the server disconnects. The main thread
-// awaits promises (the promise tier).
+// The client of the examples that exchange numbers with promises (08, 08srq, 13): sends a number,
+// takes the answer as the next one, and so on; then sends the end. It awaits promises (the promise
+// tier).
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { MemoryUsage, Peer } from 'rpma';
+import { type Connection, MemoryUsage, Peer } from 'rpma';
 import { readClientArguments, readCount, readWord } from './arguments.js';
 import { waitAndDisconnect } from './connection.js';
 
@@ -13,14 +13,18 @@ export const messageBytes = 8;
 /** The number that ends the exchange. */
 export const endOfMessages = 0xffff_ffff_ffff_ffffn;
 
-export async function runNumbersClient(): Promise<void> {
+/** `exchangesOf`: how many of the rounds asked for; `leave`: which side disconnects. */
+export async function runNumbersClient(
+  exchangesOf: (rounds: number) => number = (rounds) => rounds,
+  leave: (connection: Connection) => Promise<unknown> = waitAndDisconnect,
+): Promise<void> {
   const {
     address,
     port,
     rest: [seed, roundsText, sleepText = '0'],
   } = readClientArguments('client <address> <port> <seed> <rounds> [<sleep-us>]', 2);
   let value = readWord('<seed>', seed);
-  const rounds = readCount('<rounds>', roundsText, Number.MAX_SAFE_INTEGER);
+  const exchanges = exchangesOf(readCount('<rounds>', roundsText, Number.MAX_SAFE_INTEGER));
   const sleepMs = readCount('<sleep-us>', sleepText, 3_600_000_000) / 1_000;
 
   await using peer = await Peer.open({ remoteAddress: address });
@@ -31,7 +35,7 @@ export async function runNumbersClient(): Promise<void> {
   const send = { local: memory, localOffset: messageBytes, length: messageBytes };
 
   const connection = await peer.connect(address, port);
-  for (let round = 0; round < rounds; round++) {
+  for (let exchange = 0; exchange < exchanges; exchange++) {
     // The receive is posted before the send that provokes the answer.
     const answer = connection.receive({ local: memory, localOffset: 0, length: messageBytes });
     console.log(`Value sent: ${value}`);
@@ -44,5 +48,5 @@ export async function runNumbersClient(): Promise<void> {
   }
   words[1] = endOfMessages;
   await connection.send(send);
-  await waitAndDisconnect(connection);
+  await leave(connection);
 }
