@@ -216,7 +216,6 @@ class QueuePair final : public provider::QueuePair,
   Negotiated negotiated_;
   bool first_frame_due_ = false;  // of a responder: nothing has come in yet
   bool extension_ = false;
-  bool send_parks_ = false;           // the message in progress is being parked
   std::uint32_t send_immediate_ = 0;  // of the Send with immediate in progress
   std::uint64_t write_bytes_ = 0;     // of the newest Write, until another request comes
   bool write_open_ = false;           // there is more of it to come
