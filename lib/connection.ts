@@ -332,6 +332,18 @@ export class Connection extends ConnectionPromises implements AsyncDisposable {
   }
 
   /**
+   * What the connection has done and met, in numbers that only grow; docs/reference/statistics.md
+   * has each with its unit. Readable after its end.
+   *
+   * @returns a frozen record
+   * @throws ERR_RPMA_CLOSED the connection was handed over
+   * @remarks Thread safety: per object, on the thread that made it.
+   */
+  statistics(): Readonly<Record<string, number>> {
+    return this.#core.statistics();
+  }
+
+  /**
    * Starts the orderly end and returns at once: no new posts, own operations finish.
    *
    * @remarks Thread safety: per object, on the thread that made it.

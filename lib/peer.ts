@@ -470,6 +470,19 @@ export class Peer implements AsyncDisposable {
   }
 
   /**
+   * What its connections and endpoints have done and met, in numbers that only grow (but for
+   * connectionsOpen); docs/reference/statistics.md has each with its unit. Those of its connections
+   * are sums, also over the ones that have ended and over all threads that share it. Readable after
+   * close().
+   *
+   * @returns a frozen record
+   * @remarks Thread safety: per object, on the thread that made it.
+   */
+  statistics(): Readonly<Record<string, number>> {
+    return this.#core.statistics();
+  }
+
+  /**
    * Closes what was made from it or adopted in this thread, newest first, each gracefully. The
    * native peer ends with the last thread that has it open and its last ticket.
    *

@@ -25,6 +25,7 @@ import { eventOf, UnreadEvents, type EventContext } from './connection-events.js
 import { closedError, leftBehindError, postError } from './connection-failure.js';
 import { ConnectionLines } from './connection-lines.js';
 import { encodeNote, type ConnectionNote, type QueueNote } from './connection-note.js';
+import type { Adopted, ConnectionSizes, EndEvent, Place } from './connection-parts.js';
 import { sendRoomOf } from './connection-room.js';
 import { timeoutError } from './deadline.js';
 import {
@@ -52,31 +53,6 @@ import type { SendRoom } from './send-room.js';
 import { refuseIfShared } from './shared-receive-queue-core.js';
 import { SourceCore } from './source.js';
 import type { SubmissionRecords } from './submission.js';
-
-/** What the core needs of the configuration. */
-export interface ConnectionSizes {
-  readonly sendQueueSize: number;
-  readonly receiveQueueSize: number;
-  readonly closeTimeoutMs: number;
-  readonly sharedReceiveQueue?: object | undefined;
-}
-
-/** Where an outgoing connection leads. */
-export interface Place {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** What a ticket brought beside the native connection. */
-export interface Adopted {
-  readonly note: ConnectionNote;
-  readonly queue: Handle;
-  readonly receiveQueue: Handle;
-}
-
-type EndEvent = ConnectionEvent & {
-  readonly type: Exclude<ConnectionEvent['type'], 'established'>;
-};
 
 export class ConnectionCore extends Resource implements ReadyListener, LinePort {
   readonly handle: Handle;
@@ -109,6 +85,8 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
   #wasEstablished = false;
   #endEvent: ConnectionEvent | null = null;
   #rawEnd: NativeEvent | null = null;
+  /** What is kept of it once the native object is let go of. */
+  #statistics: Readonly<Record<string, number>> | null = null;
   isHandedOver = false;
   #reason: Error | undefined;
   readonly #lines: ConnectionLines;
@@ -210,6 +188,12 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       queue.serve();
     });
     this.join();
+  }
+
+  statistics(): Readonly<Record<string, number>> {
+    this.requireHere('connection.statistics()');
+    const kept = this.#statistics ?? native.connectionStatistics(this.handle) ?? {};
+    return Object.freeze(kept);
   }
 
   /** Queues that nobody else lets go of. */
@@ -328,6 +312,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       remotePort: this.#remotePort,
       privateData: this.privateData,
       capabilities: this.capabilities,
+      statistics: this.#statistics,
       unread: this.#unread.raw,
       end: this.#rawEnd,
       queue: this.queue.note(),
@@ -356,6 +341,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   /** Goes on where the giver left off. */
   #continue(note: ConnectionNote): void {
+    this.#statistics = note.statistics;
     this.vouched = note.vouched;
     this.#wasEstablished = note.wasEstablished;
     for (const raw of note.unread) {
@@ -566,6 +552,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
 
   #over(event: EndEvent): void {
     this.#endEvent = event;
+    this.#statistics = this.statistics();
     this.#phase = 'ended';
     unlisten(this.handle);
     for (const queue of this.#queues()) queue.connectionEnded();

@@ -41,6 +41,8 @@ export interface ConnectionNote {
   readonly capabilities: Capabilities;
   /** Events that the program has not read. */
   readonly unread: readonly NativeEvent[];
+  /** Of one that has ended; null while it lives, for then the native object tells. */
+  readonly statistics: Readonly<Record<string, number>> | null;
   /** The last event, whether it was read or not. */
   readonly end: NativeEvent | null;
   readonly queue: QueueNote;

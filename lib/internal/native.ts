@@ -70,6 +70,11 @@ export interface NativeEvent {
   readonly privateData: Uint8Array;
 }
 
+export interface NativePeerStatistics {
+  readonly peer: Record<string, number>;
+  readonly connections: Record<string, number>;
+}
+
 /** Counted since the last report of its kind; address and error are the newest's. */
 export interface NativeReport {
   /** Index into reportKinds. */
@@ -126,6 +131,8 @@ export interface NativeBinding {
     directWriteToPmem: boolean,
   ): NativeResult;
   peerCapabilities(peer: Handle): NativeCapabilities;
+  /** Its own, and the sums over its connections; null when it is closed. */
+  peerStatistics(peer: Handle): NativePeerStatistics | null;
   /** Aborts what is left of it and stops its threads; its children's handles become stale. */
   peerClose(peer: Handle): NativeResult;
 
@@ -232,6 +239,8 @@ export interface NativeBinding {
   };
   /** Index into connectionStates. */
   connectionState(connection: Handle): number;
+  /** By name; null when the handle is gone. */
+  connectionStatistics(connection: Handle): Record<string, number> | null;
   connectionNextEvent(connection: Handle): NativeEvent | null;
   connectionApplyPeerConfig(connection: Handle, directWriteToPmem: boolean): NativeResult;
   /** Starts the graceful end; timeoutMs bounds it. */

@@ -38,6 +38,7 @@ export class PeerCore extends Resource {
   readonly owner: Peer;
   /** Of requests that nobody has spent: they are no children, because they may be collected. */
   readonly requests: Set<Handle> = new Set();
+  #statistics: Readonly<Record<string, number>> = Object.freeze({});
 
   constructor(handle: Handle, provider: ProviderName, capabilities: Capabilities, owner: Peer) {
     super('peer', null);
@@ -62,10 +63,18 @@ export class PeerCore extends Resource {
     return super.close();
   }
 
+  /** Of the native peer, so of every thread that shares it. */
+  statistics(): Readonly<Record<string, number>> {
+    const now = native.peerStatistics(this.handle);
+    if (now !== null) this.#statistics = Object.freeze({ ...now.peer, ...now.connections });
+    return this.#statistics;
+  }
+
   protected override shut(): Promise<void> {
     endLeakWatch(this);
     peers.delete(this.handle);
     return new Promise((resolve) => {
+      this.statistics(); // they stay readable
       check(native.peerClose(this.handle), 'peer.close()');
       publish('peerClose', () => ({ peer: this.owner }));
       resolve();

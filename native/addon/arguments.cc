@@ -118,6 +118,15 @@ void set_property(napi_env env, napi_value object, const char* name, napi_value 
   napi_set_named_property(env, object, name, value);
 }
 
+napi_value make_record(napi_env env, std::span<const char* const> names,
+                       std::span<const std::uint64_t> values) {
+  napi_value record = make_object(env);
+  for (std::size_t i = 0; i < names.size(); i += 1) {
+    set_property(env, record, names[i], make_number(env, static_cast<double>(values[i])));
+  }
+  return record;
+}
+
 napi_value make_capabilities(napi_env env, const provider::Capabilities& from) {
   napi_value object = make_object(env);
   const auto flag = [&](const char* name, bool on) {

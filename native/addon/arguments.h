@@ -78,6 +78,9 @@ napi_value make_text(napi_env env, std::string_view text);
 napi_value make_object(napi_env env);
 /** A fresh Uint8Array. */
 napi_value make_bytes(napi_env env, std::span<const std::uint8_t> bytes);
+/** Numbers by name. */
+napi_value make_record(napi_env env, std::span<const char* const> names,
+                       std::span<const std::uint64_t> values);
 napi_value make_capabilities(napi_env env, const provider::Capabilities& capabilities);
 void set_property(napi_env env, napi_value object, const char* name, napi_value value);
 

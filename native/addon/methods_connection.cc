@@ -89,6 +89,13 @@ napi_value connection_state(napi_env env, napi_callback_info info) {
   return make_number(env, static_cast<double>(object->connection->queue_pair().state()));
 }
 
+napi_value connection_statistics(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  const ConnectionObject* object = find_connection(call.environment(), call.number(0));
+  if (object == nullptr) return make_null(env);
+  return make_record(env, provider::kStatisticNames, object->connection->queue_pair().statistics());
+}
+
 napi_value connection_next_event(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   const ConnectionObject* object = find_connection(call.environment(), call.number(0));
@@ -228,6 +235,7 @@ constexpr Method kMethods[] = {
     {"connectionReject", connection_step<&rma::Connection::reject>},
     {"connectionInfo", connection_info},
     {"connectionState", connection_state},
+    {"connectionStatistics", connection_statistics},
     {"connectionNextEvent", connection_next_event},
     {"connectionApplyPeerConfig", connection_apply_peer_config},
     {"connectionDisconnect", connection_disconnect},

@@ -45,6 +45,19 @@ napi_value peer_capabilities(napi_env env, napi_callback_info info) {
   return make_capabilities(env, peer->peer->device().capabilities());
 }
 
+/** Its own and those of its connections, in two records. */
+napi_value peer_statistics(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  const PeerObject* peer = call.environment().find<PeerObject>(call.number(0));
+  if (peer == nullptr) return make_null(env);
+  const provider::PeerStatistics now = peer->peer->device().statistics();
+  napi_value both = make_object(env);
+  set_property(env, both, "peer", make_record(env, provider::kPeerStatisticNames, now.peer));
+  set_property(env, both, "connections",
+               make_record(env, provider::kStatisticNames, now.connections));
+  return both;
+}
+
 napi_value peer_close(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   Environment& environment = call.environment();
@@ -57,6 +70,7 @@ napi_value peer_close(napi_env env, napi_callback_info info) {
 constexpr Method kMethods[] = {
     {"peerOpen", peer_open},
     {"peerCapabilities", peer_capabilities},
+    {"peerStatistics", peer_statistics},
     {"peerClose", peer_close},
 };
 

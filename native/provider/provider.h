@@ -22,6 +22,7 @@
 #include "core/result.h"
 #include "core/status.h"
 #include "memory/region_table.h"
+#include "provider/statistics.h"
 
 namespace rpma::provider {
 
@@ -188,6 +189,7 @@ class QueuePair {
   virtual Status connect(const Address& to, std::vector<std::uint8_t> private_data) = 0;
 
   virtual std::uint32_t number() const = 0;
+  virtual Statistics statistics() const = 0;
   virtual abi::ConnectionState state() const = 0;
   /** Final once established. */
   virtual Capabilities capabilities() const = 0;
@@ -287,6 +289,7 @@ class Device {
   virtual Result<std::shared_ptr<QueuePair>> create_queue_pair(const QueuePairConfig& config) = 0;
   virtual Result<std::shared_ptr<Listener>> listen(const Address& at,
                                                    const ListenLimits& limits) = 0;
+  virtual PeerStatistics statistics() = 0;
   /** Aborts what is left, then stops and joins the threads. */
   virtual void close() = 0;
 };

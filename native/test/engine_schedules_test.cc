@@ -46,6 +46,7 @@ struct End {
   std::vector<double> due;     // signalled sends without a completion, in post order
   std::vector<double> silent;  // on-error ones
   std::vector<double> receives;
+  std::array<std::uint64_t, 7> accepted{};  // by kind
   std::string fault;
 
   void collect() {
@@ -105,12 +106,26 @@ struct End {
     const core::Status status =
         connection->post(submission, local ? memory.region : std::shared_ptr<memory::Region>());
     if (!status.ok()) return;
+    ++accepted[static_cast<std::size_t>(kind)];
     if (kind == abi::Operation::Receive)
       receives.push_back(next_id);
     else
       (signalled ? due : silent).push_back(next_id);
     ++next_id;
     if (random.below(2) == 0) connection->kick();
+  }
+
+  /** Any thread may look at any time; in the end each accepted operation has one outcome. */
+  void look_at_statistics(bool over) {
+    const provider::Statistics now = connection->queue_pair().statistics();
+    for (std::uint8_t kind = 1; kind <= 6; ++kind) {
+      const auto count = [&now, kind](provider::Fate fate) {
+        return now[static_cast<std::size_t>(provider::statistic_of(kind, fate))];
+      };
+      const std::uint64_t done = count(provider::Fate::Completed) + count(provider::Fate::Failed);
+      if (count(provider::Fate::Posted) != accepted[kind]) fault = "posts were miscounted";
+      if (over ? done != accepted[kind] : done > accepted[kind]) fault = "outcomes were miscounted";
+    }
   }
 
   void run() {
@@ -124,6 +139,7 @@ struct End {
         collect();
       }
       if (random.below(64) == 0) std::this_thread::yield();
+      if (random.below(32) == 0) look_at_statistics(false);
       if (stop_after != 0 && i == stop_after) {
         if (abrupt)
           connection->queue_pair().abort(core::Status::failure(abi::Code::Closed, "test"));
@@ -139,6 +155,7 @@ struct End {
       return connection->completion_queue()->drained();
     });
     if (!ended) fault = "the connection did not end";
+    if (ended) look_at_statistics(true);
   }
 };
 
@@ -180,8 +197,16 @@ void run_schedule(std::uint64_t seed) {
     end.abrupt = random.below(2) == 0;
   }
   std::thread thread([&] { ends[1].run(); });
+  std::thread reader([&peer] {
+    for (int i = 0; i < 100; ++i) {
+      static_cast<void>(peer->device().statistics());
+      std::this_thread::yield();
+    }
+  });
   ends[0].run();
   thread.join();
+  reader.join();
+  CHECK(peer->device().statistics().connections == pair.client->queue_pair().statistics());
   for (const End& end : ends) {
     const bool complete = end.due.empty() && end.receives.empty() && end.fault.empty();
     CHECK(complete);

@@ -106,7 +106,8 @@ TEST(a_turn_ends_with_its_frames_or_with_its_bytes) {
   for (std::size_t n = 0; n < kSent; ++n) REQUIRE(raw.send(payload));
   iwarp::BufferPool pool;
   Counting sink;
-  iwarp::Receiver receiver(pool, sink);
+  provider::ConnectionCounts counts;
+  iwarp::Receiver receiver(pool, sink, counts);
   using Outcome = iwarp::Receiver::Outcome;
   // By bytes: all that TCP had has come at once, so the first frame is the last of this turn.
   CHECK_EQ(receiver.run(socket.fd(), 1000, kPayload), Outcome::Budget);

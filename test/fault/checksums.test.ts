@@ -93,6 +93,7 @@ conform('checksums between our own kind', ({ provider, it }) => {
       const last = on.tap.frames('from-target').at(-1);
       assert.ok(last !== undefined);
       assert.equal(terminateCause(last), '2/0/2');
+      assert.equal(on.targetPeer.statistics()['checksumErrors'], 1);
     });
   }
 

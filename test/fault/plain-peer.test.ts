@@ -29,7 +29,7 @@ import {
   ScriptedListener,
   ScriptedPeer,
 } from '../support/scripted-peer.js';
-import { remoteUsage, takeAll, takeOk, type World } from '../support/world.js';
+import { localUsage, remoteUsage, takeAll, takeOk, type World } from '../support/world.js';
 
 /** Memory that exists only in the script. */
 const imagined: Descriptor = {
@@ -122,6 +122,22 @@ conform('plain peer as responder', ({ provider, it }) => {
     await takeOk(connection.completionQueue);
   });
 
+  it('what comes in one piece with its Reply is counted, too', async (world) => {
+    const listener = await ScriptedListener.open(world.test);
+    const peer = await world.peer();
+    const outgoing = await peer.createConnectionRequest('127.0.0.1', listener.port);
+    const box = await peer.allocate(8, { usage: localUsage });
+    outgoing.postReceive({ local: box, length: 8 });
+    const connection = outgoing.connect();
+    const script = await listener.accept(world.test);
+    await script.setup();
+    const frame = untaggedFrame(opcodes.send, { queue: 0, sequence: 1 }, Uint8Array.of(1, 2, 3));
+    script.write(Buffer.concat([encodeSetup(plainSetup('reply')), frame]));
+    assert.equal((await takeOk(connection.completionQueue)).length, 3);
+    const { bytesReceived, framesReceived, receivesCompleted } = connection.statistics();
+    assert.deepEqual([bytesReceived, framesReceived, receivesCompleted], [frame.length, 1, 1]);
+  });
+
   it('persistent flush is refused until vouched for, then it is vouched', async (world) => {
     const { connection, script } = await plainResponder(world);
     const flush = { remote, length: 64, type: 'persistent' as const };
@@ -137,6 +153,8 @@ conform('plain peer as responder', ({ provider, it }) => {
     script.answerRead(request, new Uint8Array(8));
     const done = await takeOk(connection.completionQueue);
     assert.equal(done.durability, 'vouched');
+    const { flushesEmulated, flushesNative } = connection.statistics();
+    assert.deepEqual([flushesEmulated, flushesNative], [1, 0]);
   });
 
   it('of a batch the post decides whether a persistent flush is vouched for', async (world) => {

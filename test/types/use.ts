@@ -120,6 +120,7 @@ export const members: { readonly [Name in keyof Connection]: true } = {
   whenEstablished: true,
   whenClosed: true,
   whenSendQueueFree: true,
+  statistics: true,
   disconnect: true,
   close: true,
   destroy: true,

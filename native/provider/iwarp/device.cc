@@ -159,6 +159,23 @@ core::Result<std::shared_ptr<provider::Listener>> Device::listen(
   return std::static_pointer_cast<provider::Listener>(std::move(listener).value());
 }
 
+provider::PeerStatistics Device::statistics() {
+  provider::PeerStatistics now;
+  for (std::size_t i = 0; i < provider::kPeerStatistics; ++i) {
+    now.peer[i] = context_->counts.get(static_cast<provider::PeerStatistic>(i));
+  }
+  std::uint64_t open = 0;
+  for (const std::shared_ptr<QueuePair>& queue_pair : context_->queue_pairs()) {
+    const abi::ConnectionState state = queue_pair->state();
+    const bool is_open =
+        state == abi::ConnectionState::Established || state == abi::ConnectionState::Closing;
+    if (is_open) ++open;
+  }
+  now.peer[static_cast<std::size_t>(provider::PeerStatistic::ConnectionsOpen)] = open;
+  now.connections = context_->connection_statistics();
+  return now;
+}
+
 void Device::close() {
   if (closed_.exchange(true)) return;
   std::vector<std::weak_ptr<Listener>> listeners;

@@ -40,6 +40,7 @@ class Device final : public provider::Device {
       const provider::QueuePairConfig& config) override;
   core::Result<std::shared_ptr<provider::Listener>> listen(
       const provider::Address& at, const provider::ListenLimits& limits) override;
+  provider::PeerStatistics statistics() override;
   void close() override;
 
  private:

@@ -16,6 +16,7 @@
 #include "provider/iwarp/buffer_pool.h"
 #include "provider/iwarp/progress_thread.h"
 #include "provider/iwarp/slowed_addresses.h"
+#include "provider/statistics.h"
 
 namespace rpma::iwarp {
 
@@ -30,42 +31,59 @@ struct DeviceContext {
   std::shared_ptr<ProgressThread> progress;
   std::shared_ptr<memory::PersistService> persist;
   bool direct_write_to_pmem = false;
+  provider::PeerCounts counts;
 
-  void remember(const std::shared_ptr<QueuePair>& queue_pair) {
+  void remember(const std::shared_ptr<QueuePair>& queue_pair,
+                std::shared_ptr<provider::ConnectionCounts> connection_counts) {
+    counts.add(provider::PeerStatistic::ConnectionsMade);
     const std::lock_guard lock(mutex_);
-    keep(queue_pairs_, queue_pair);
+    std::erase_if(queue_pairs_, [this](const Remembered& each) {
+      // Nobody counts any more when it is gone for good: then its sums are the peer's.
+      if (!each.queue_pair.expired() || each.counts.use_count() > 1) return false;
+      each.counts->add_to(ended_);
+      return true;
+    });
+    queue_pairs_.push_back({queue_pair, std::move(connection_counts)});
   }
   void remember(const std::shared_ptr<SharedReceiveQueue>& queue) {
     const std::lock_guard lock(mutex_);
-    keep(shared_receive_queues_, queue);
+    std::erase_if(shared_receive_queues_, [](const auto& weak) { return weak.expired(); });
+    shared_receive_queues_.push_back(queue);
+  }
+  /** Of all connections, also those that have ended. */
+  provider::Statistics connection_statistics() {
+    const std::lock_guard lock(mutex_);
+    provider::Statistics sum = ended_;
+    for (const Remembered& each : queue_pairs_) each.counts->add_to(sum);
+    return sum;
   }
   std::vector<std::shared_ptr<QueuePair>> queue_pairs() {
     const std::lock_guard lock(mutex_);
-    return alive(queue_pairs_);
+    std::vector<std::shared_ptr<QueuePair>> alive;
+    for (const Remembered& each : queue_pairs_) {
+      if (auto queue_pair = each.queue_pair.lock()) alive.push_back(std::move(queue_pair));
+    }
+    return alive;
   }
   std::vector<std::shared_ptr<SharedReceiveQueue>> shared_receive_queues() {
     const std::lock_guard lock(mutex_);
-    return alive(shared_receive_queues_);
+    std::vector<std::shared_ptr<SharedReceiveQueue>> alive;
+    for (const std::weak_ptr<SharedReceiveQueue>& weak : shared_receive_queues_) {
+      if (auto queue = weak.lock()) alive.push_back(std::move(queue));
+    }
+    return alive;
   }
 
  private:
-  template <typename T>
-  static void keep(std::vector<std::weak_ptr<T>>& all, const std::shared_ptr<T>& one) {
-    std::erase_if(all, [](const auto& weak) { return weak.expired(); });
-    all.push_back(one);
-  }
-  template <typename T>
-  static std::vector<std::shared_ptr<T>> alive(const std::vector<std::weak_ptr<T>>& all) {
-    std::vector<std::shared_ptr<T>> found;
-    for (const std::weak_ptr<T>& weak : all) {
-      if (auto one = weak.lock()) found.push_back(std::move(one));
-    }
-    return found;
-  }
+  struct Remembered {
+    std::weak_ptr<QueuePair> queue_pair;
+    std::shared_ptr<provider::ConnectionCounts> counts;
+  };
 
-  std::mutex mutex_;
-  std::vector<std::weak_ptr<QueuePair>> queue_pairs_;
+  std::mutex mutex_;  // guards what follows
+  std::vector<Remembered> queue_pairs_;
   std::vector<std::weak_ptr<SharedReceiveQueue>> shared_receive_queues_;
+  provider::Statistics ended_{};  // of connections that are gone
 };
 
 }  // namespace rpma::iwarp

@@ -8,13 +8,24 @@
 #include "memory/guarded_copy.h"
 
 namespace rpma::iwarp {
+namespace {
+
+provider::Statistic served(InboundRequest::Kind kind) {
+  if (kind == InboundRequest::Kind::Read) return provider::Statistic::ReadsServed;
+  return kind == InboundRequest::Kind::Flush ? provider::Statistic::FlushesServed
+                                             : provider::Statistic::AtomicWritesServed;
+}
+
+}  // namespace
 
 InboundRequests::InboundRequests(std::uint32_t capacity, std::weak_ptr<InboundHost> host,
                                  std::shared_ptr<ProgressThread> progress,
-                                 std::shared_ptr<memory::PersistService> persist)
+                                 std::shared_ptr<memory::PersistService> persist,
+                                 std::shared_ptr<provider::ConnectionCounts> counts)
     : host_(std::move(host)),
       progress_(std::move(progress)),
       persist_(std::move(persist)),
+      counts_(std::move(counts)),
       inbound_reads_(capacity),
       slots_(RPMA_FAULT_POINT("iwarp.inbound-slots"), capacity + kBegunMax) {}
 
@@ -70,6 +81,7 @@ bool InboundRequests::execute(InboundRequest& request) {
 
 bool InboundRequests::start_persist(InboundRequest& request) {
   persisting_ = true;
+  counts_->add(provider::Statistic::Persists, request.persist.size());
   submit_next_range(request);
   return false;
 }
@@ -117,6 +129,7 @@ void InboundRequests::persisted(std::uint64_t sequence, const core::Status& stat
     if (status.ok() && !request.persist.empty()) return submit_next_range(request);
     persisting_ = false;
     if (!status.ok()) {
+      counts_->add(provider::Statistic::PersistFailures);
       request.persist.clear();
       request.status = abi::ExtensionStatus::RemoteOperation;
       request.durability = abi::Durability::None;
@@ -141,6 +154,7 @@ bool InboundRequests::answered() {
   InboundRequest& done = slot(head_);
   const bool failed = done.status != abi::ExtensionStatus::Success;
   if (done.kind == InboundRequest::Kind::Read) --reads_unanswered_;
+  counts_->add(served(done.kind));
   done = InboundRequest{};
   ++head_;
   // What waited for this answer is ready to be sent by the same turn.

@@ -22,6 +22,7 @@
 #include "memory/persist_service.h"
 #include "memory/region_table.h"
 #include "provider/iwarp/progress_thread.h"
+#include "provider/statistics.h"
 
 namespace rpma::iwarp {
 
@@ -65,7 +66,8 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
 
   InboundRequests(std::uint32_t capacity, std::weak_ptr<InboundHost> host,
                   std::shared_ptr<ProgressThread> progress,
-                  std::shared_ptr<memory::PersistService> persist);
+                  std::shared_ptr<memory::PersistService> persist,
+                  std::shared_ptr<provider::ConnectionCounts> counts);
   /** False when there was no memory for its slots: then it must not be used. */
   [[nodiscard]] bool made() const { return slots_.made(); }
 
@@ -100,6 +102,7 @@ class InboundRequests : public std::enable_shared_from_this<InboundRequests> {
   const std::weak_ptr<InboundHost> host_;
   const std::shared_ptr<ProgressThread> progress_;
   const std::shared_ptr<memory::PersistService> persist_;
+  const std::shared_ptr<provider::ConnectionCounts> counts_;  // a persist may outlive the rest
 
   const std::uint32_t inbound_reads_;
 

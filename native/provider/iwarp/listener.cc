@@ -118,6 +118,7 @@ void Listener::on_ready(std::uint32_t) {
       // Out of descriptors or memory: the pending connection stays in the backlog; try later.
       if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
         core::count(core::counters().accept_pauses);
+        context_->counts.add(provider::PeerStatistic::AcceptPauses);
         reports_->note(abi::ReportKind::AcceptPaused, {}, accepted.status());
         pause();
         return;
@@ -150,6 +151,9 @@ bool Listener::admit(const provider::Address& remote) {
 bool Listener::refuse(abi::ReportKind kind, const provider::Address& remote, const char* bound) {
   core::count(kind == abi::ReportKind::SetupRefused ? core::counters().setups_refused
                                                     : core::counters().connections_refused);
+  context_->counts.add(kind == abi::ReportKind::SetupRefused
+                           ? provider::PeerStatistic::SetupsRefused
+                           : provider::PeerStatistic::ConnectionsRefused);
   reports_->note(kind, remote.host, Status::failure(abi::Code::Limit, bound));
   return false;
 }
@@ -174,6 +178,7 @@ void Listener::accept_one(Socket socket, const provider::Address& remote) {
   const std::uint64_t delay_ms = context_->slowed.delay_ms(remote, now);
   if (delay_ms == 0) return take_up(setup);
   core::count(core::counters().setups_delayed);
+  context_->counts.add(provider::PeerStatistic::SetupsDelayed);
   reports_->note(abi::ReportKind::AddressSlowed, remote.host,
                  Status::failure(abi::Code::Limit, "protection errors came from that address"));
   setup->delay = later(delay_ms, &Listener::take_up);
@@ -185,6 +190,7 @@ void Listener::take_up(const std::shared_ptr<PendingSetup>& setup) {
   const Status added = context_->progress->add(setup->id, setup->socket.fd(), EPOLLIN, setup);
   if (added.ok()) return;
   core::count(core::counters().setups_refused);
+  context_->counts.add(provider::PeerStatistic::SetupsRefused);
   reports_->note(abi::ReportKind::SetupRefused, setup->remote.host, added);
   drop(setup);
 }

@@ -51,7 +51,7 @@ Result<std::shared_ptr<QueuePair>> QueuePair::create(std::shared_ptr<DeviceConte
   auto queue_pair = std::make_shared<QueuePair>(std::move(context), config);
   queue_pair->inbound_ = std::make_shared<InboundRequests>(
       std::max(1U, std::bit_ceil(config.inbound_reads)), queue_pair, queue_pair->context_->progress,
-      queue_pair->context_->persist);
+      queue_pair->context_->persist, queue_pair->counts_);
   const Status short_of_memory = Status::failure(abi::Code::NoMemory, "no room for the queues");
   if (!queue_pair->sends_.made() || !queue_pair->inbound_->made()) return short_of_memory;
   const std::uint32_t sends = config.send_queue_size;
@@ -69,7 +69,7 @@ Result<std::shared_ptr<QueuePair>> QueuePair::create(std::shared_ptr<DeviceConte
              !queue_pair->send_completions_->attach(queue_pair, sends)) {
     return short_of_memory;
   }
-  queue_pair->context_->remember(queue_pair);
+  queue_pair->context_->remember(queue_pair, queue_pair->counts_);
   return queue_pair;
 }
 
@@ -82,11 +82,12 @@ QueuePair::QueuePair(std::shared_ptr<DeviceContext> context,
       send_completions_(iwarp_queue(config.send_completions)),
       receive_completions_(receive_completions(config)),
       credits_(std::make_shared<Credits>()),
-      sends_(config.send_queue_size, number_, send_completions_, credits_),
+      counts_(std::make_shared<provider::ConnectionCounts>()),
+      sends_(config.send_queue_size, number_, send_completions_, credits_, *counts_),
       receives_(config.receive_queue_size, number_, receive_completions_, credits_,
-                iwarp_shared(config)),
-      receiver_(context_->buffers, *this),
-      transmitter_(context_->buffers, sends_) {}
+                iwarp_shared(config), *counts_),
+      receiver_(context_->buffers, *this, *counts_),
+      transmitter_(context_->buffers, sends_, *counts_) {}
 
 QueuePair::~QueuePair() {
   // Dropped without an end, as a request that was never used: only its receives have an outcome.
@@ -161,6 +162,12 @@ Status QueuePair::connect(const provider::Address& to, std::vector<std::uint8_t>
   }
   arm_timer(&setup_timer_, config_.connect_timeout_ms, &QueuePair::setup_expired);
   return Connector::start(shared_from_this(), to, std::move(private_data));
+}
+
+provider::Statistics QueuePair::statistics() const {
+  provider::Statistics now{};
+  counts_->add_to(now);
+  return now;
 }
 
 provider::Capabilities QueuePair::capabilities() const {

@@ -87,6 +87,7 @@ class QueuePair final : public provider::QueuePair,
   std::uint32_t receive_queue_free() const override { return receives_.free_slots(); }
   Status connect(const provider::Address& to, std::vector<std::uint8_t> private_data) override;
   std::uint32_t number() const override { return number_; }
+  provider::Statistics statistics() const override;
   abi::ConnectionState state() const override { return state_.load(); }
   provider::Capabilities capabilities() const override;
   provider::Address local_address() const override;
@@ -102,6 +103,7 @@ class QueuePair final : public provider::QueuePair,
   // Set-up.
   const provider::QueuePairConfig& config() const { return config_; }
   const std::shared_ptr<DeviceContext>& context() const { return context_; }
+  const std::shared_ptr<provider::ConnectionCounts>& counts() const { return counts_; }
   /** The set-up frames are exchanged; `early` are bytes that came behind ours. Any thread. */
   void adopt(Socket socket, const Negotiated& negotiated, std::span<const std::byte> early,
              std::vector<std::uint8_t> private_data);
@@ -181,6 +183,7 @@ class QueuePair final : public provider::QueuePair,
   void become_established();
   void teardown();
   void log_end(const EndReason& reason) const;
+  void count_end(abi::ConnectionEvent event);
   void release_socket(const EndReason& reason, std::vector<std::byte> last_words);
   void publish(provider::Event event);
   void check_close();
@@ -202,6 +205,7 @@ class QueuePair final : public provider::QueuePair,
   const std::shared_ptr<CompletionQueue> send_completions_;
   const std::shared_ptr<CompletionQueue> receive_completions_;
   const std::shared_ptr<Credits> credits_;
+  const std::shared_ptr<provider::ConnectionCounts> counts_;
   SendQueue sends_;
   ReceiveQueue receives_;
   std::shared_ptr<InboundRequests> inbound_;  // made by create()

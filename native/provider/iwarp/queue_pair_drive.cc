@@ -144,7 +144,9 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
       return;
     }
   }
-  if (stalled_.exchange(stalled) != stalled) update_interest();
+  if (stalled_.exchange(stalled) == stalled) return;
+  if (stalled) counts_->add(provider::Statistic::ReceiveStalls);
+  update_interest();
 }
 
 void QueuePair::on_ready(std::uint32_t events) {
@@ -285,6 +287,7 @@ void QueuePair::take_over(int epoll_fd) {
     static_cast<void>(::epoll_ctl(before, EPOLL_CTL_DEL, socket_.fd(), nullptr));
   }
   applied_interest_ = wanted;
+  counts_->add(provider::Statistic::TakeOvers);
   driver_.store(epoll_fd, std::memory_order_release);
 }
 
@@ -294,6 +297,7 @@ bool QueuePair::take_back(std::uint64_t now_ns) {
   const std::uint64_t last = last_drive_ns_.load(std::memory_order_relaxed);
   if (now_ns < last + abi::kTakeBackMs * kUnit) return false;
   const std::lock_guard lock(driver_mutex_);
+  if (driver_.load() != kProgress) counts_->add(provider::Statistic::TakeBacks);
   lent_ = !return_to_progress();
   RPMA_LOG(Debug, "connection %u: %s, its driver did nothing for %" PRIu64 " us", number_,
            lent_ ? "cannot be taken back yet" : "taken back", (now_ns - last) / 1000);

@@ -110,6 +110,7 @@ void QueuePair::become_established() {
   gate_open_.store(true);
   abi::ConnectionState expected = abi::ConnectionState::Connecting;
   if (!state_.compare_exchange_strong(expected, abi::ConnectionState::Established)) return;
+  context_->counts.add(provider::PeerStatistic::ConnectionsEstablished);
   RPMA_LOG(Notice, "connection %u: established with %s port %u, checksums %s, extension %s",
            number_, remote_.host.c_str(), remote_.port, negotiated_.crc ? "on" : "off",
            extension_ ? "agreed" : "not known there");
@@ -236,12 +237,14 @@ void QueuePair::teardown() {
   log_end(reason);
   if (reason.protection) {
     core::count(core::counters().protection_errors);
+    context_->counts.add(provider::PeerStatistic::ProtectionErrors);
     context_->slowed.note(remote_address(), core::now_ns());
   }
   for (const std::function<void()>& hook : hooks) hook();
   receives_.leave();
   send_completions_->detach(this);
   receive_completions_->detach(this);
+  count_end(reason.event);
   publish({reason.event, reason.cause, std::move(reason.private_data)});
 }
 
@@ -259,6 +262,15 @@ void QueuePair::log_end(const EndReason& reason) const {
   const bool has_cause = !reason.cause.ok();
   RPMA_LOG(Notice, "connection %u: %s%s%s", number_, word, has_cause ? ": " : "",
            has_cause ? core::StatusText(reason.cause).text() : "");
+}
+
+void QueuePair::count_end(abi::ConnectionEvent event) {
+  using provider::PeerStatistic;
+  provider::PeerCounts& counts = context_->counts;
+  if (event == abi::ConnectionEvent::Closed) counts.add(PeerStatistic::ConnectionsClosed);
+  if (event == abi::ConnectionEvent::Lost) counts.add(PeerStatistic::ConnectionsLost);
+  if (event == abi::ConnectionEvent::Rejected) counts.add(PeerStatistic::ConnectionsRejected);
+  if (event == abi::ConnectionEvent::Unreachable) counts.add(PeerStatistic::ConnectionsUnreachable);
 }
 
 void QueuePair::release_socket(const EndReason& reason, std::vector<std::byte> last_words) {

@@ -97,7 +97,8 @@ Verdict QueuePair::on_frame(const Segment& segment, std::span<const std::byte> f
   if (ending_.load()) return Verdict::stall();
   if (first_frame_due_) {
     const Verdict verdict = first_frame(segment, fpdu);
-    if (verdict.kind != Verdict::Kind::Taken) return verdict;
+    // A hello has the form of an empty Write, and is none.
+    if (verdict.kind != Verdict::Kind::Taken || extension_) return verdict;
   }
   if (segment.opcode == Opcode::kTerminate) return terminated(payload_of(segment, fpdu));
   if (segment.opcode == Opcode::kReadResponse) {
@@ -122,7 +123,10 @@ Verdict QueuePair::first_frame(const Segment& segment, std::span<const std::byte
     const bool crc = (hello->capabilities & offered_capabilities(config_) & kCapabilityCrc) != 0;
     if (crc && !negotiated_.crc) {
       negotiated_.crc = true;  // for our Terminate, too
-      if (!fpdu_is_intact(fpdu)) return Verdict::fail(Cause::kMpaCrc);
+      if (!fpdu_is_intact(fpdu)) {
+        counts_->add(provider::Statistic::ChecksumErrors);
+        return Verdict::fail(Cause::kMpaCrc);
+      }
     }
   }
   become_established();
@@ -173,7 +177,10 @@ Verdict QueuePair::park(const Segment& segment, std::span<const std::byte> fpdu)
   if (!full) {
     parked_.emplace_back(fpdu.begin(), fpdu.end());
     parked_bytes_ += fpdu.size();
-    if (message) ++parked_messages_;
+    if (message) {
+      ++parked_messages_;
+      counts_->add(provider::Statistic::MessagesParked);
+    }
   }
   if (!has_parked_.exchange(true)) restart_parked_timer();
   // A receive posted before the flag could be seen did not ask for service: look once more.
@@ -206,6 +213,7 @@ void QueuePair::count_write(const Segment& segment) {
   if (!write_open_) write_bytes_ = 0;
   write_bytes_ += segment.payload_bytes;
   write_open_ = !segment.last;
+  if (segment.last) counts_->add(provider::Statistic::WritesServed);
 }
 
 /** What a plain peer wrote, for the Read that is its flush (PeerOptions.directWriteToPmem). */

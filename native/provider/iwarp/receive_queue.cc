@@ -12,12 +12,14 @@ namespace rpma::iwarp {
 ReceiveQueue::ReceiveQueue(std::uint32_t size, std::uint32_t queue_pair_number,
                            std::shared_ptr<CompletionQueue> completions,
                            std::shared_ptr<Credits> credits,
-                           std::shared_ptr<SharedReceiveQueue> shared)
+                           std::shared_ptr<SharedReceiveQueue> shared,
+                           provider::ConnectionCounts& counts)
     : size_(size),
       number_(queue_pair_number),
       completions_(std::move(completions)),
       credits_(shared ? shared->credits() : std::move(credits)),
-      shared_(std::move(shared)) {}
+      shared_(std::move(shared)),
+      counts_(counts) {}
 
 ReceiveQueue::~ReceiveQueue() {
   part();
@@ -32,12 +34,14 @@ core::Status ReceiveQueue::push(const provider::WorkRequest& request) {
   const std::lock_guard lock(mutex_);
   if (closed_) return core::Status::failure(abi::Code::Closed, "the connection has ended");
   if (credits_->receive.load() >= size_) {
+    counts_.add(provider::Statistic::ReceiveQueueFull);
     return core::Status::failure(abi::Code::Again, "the receive queue is full");
   }
   core::Result<Receive> receive = receive_of(request);
   if (!receive.ok()) return receive.status();
   RPMA_FAULT_TALLY("operations.accepted");
   credits_->receive.fetch_add(1);
+  counts_.add(provider::Statistic::ReceivesPosted);
   posted_.push_back(std::move(receive).value());
   return core::Status::success();
 }
@@ -109,6 +113,9 @@ void ReceiveQueue::flush() {
 }
 
 void ReceiveQueue::publish(const Receive& receive, const ReceiveOutcome& outcome) {
+  counts_.add(outcome.status == abi::CompletionStatus::Success
+                  ? provider::Statistic::ReceivesCompleted
+                  : provider::Statistic::ReceivesFailed);
   publish_receive(*completions_, credits_, receive.id, number_, outcome);
 }
 

@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "provider/iwarp/shared_receive_queue.h"
+#include "provider/statistics.h"
 
 namespace rpma::iwarp {
 
@@ -22,7 +23,7 @@ class ReceiveQueue {
   /** `shared`: null for receives of its own; then `size` is of no meaning. */
   ReceiveQueue(std::uint32_t size, std::uint32_t queue_pair_number,
                std::shared_ptr<CompletionQueue> completions, std::shared_ptr<Credits> credits,
-               std::shared_ptr<SharedReceiveQueue> shared);
+               std::shared_ptr<SharedReceiveQueue> shared, provider::ConnectionCounts& counts);
   ~ReceiveQueue();
   ReceiveQueue(const ReceiveQueue&) = delete;
   ReceiveQueue& operator=(const ReceiveQueue&) = delete;
@@ -66,6 +67,7 @@ class ReceiveQueue {
   const std::shared_ptr<CompletionQueue> completions_;
   const std::shared_ptr<Credits> credits_;  // the shared queue's, if there is one
   const std::shared_ptr<SharedReceiveQueue> shared_;
+  provider::ConnectionCounts& counts_;
   SharedReceiveQueue::Waiter waiter_;  // of shared_, under its lock
   std::atomic<bool> joined_{false};
 

@@ -32,6 +32,7 @@ bool Receiver::prime(std::span<const std::byte> bytes) {
   RPMA_ASSERT(!buffer_ && bytes.size() <= kStagingBytesLeast);
   if (!borrow()) return false;
   std::memcpy(buffer_.get(), bytes.data(), bytes.size());
+  counts_.add(provider::Statistic::BytesReceived, bytes.size());
   begin_ = 0;
   end_ = bytes.size();
   return true;
@@ -39,6 +40,20 @@ bool Receiver::prime(std::span<const std::byte> bytes) {
 
 Receiver::Outcome Receiver::run(int fd, std::uint32_t frames, std::uint64_t bytes) {
   std::uint64_t received = 0;
+  const Outcome outcome = work(fd, frames, bytes, received);
+  counts_.add(provider::Statistic::Turns);
+  if (received > 0) counts_.add(provider::Statistic::BytesReceived, received);
+  if (outcome == Outcome::Budget) counts_.add(provider::Statistic::TurnsCut);
+  return outcome;
+}
+
+void Receiver::count_frame() {
+  frames_.fetch_add(1, std::memory_order_relaxed);
+  counts_.add(provider::Statistic::FramesReceived);
+}
+
+Receiver::Outcome Receiver::work(int fd, std::uint32_t frames, std::uint64_t bytes,
+                                 std::uint64_t& received) {
   std::uint32_t taken = 0;
   for (;;) {
     const Step step = direct_ ? receive_direct(fd, &received) : next_frame();
@@ -123,7 +138,10 @@ Receiver::Step Receiver::next_frame() {
   }
   const std::span<const std::byte> fpdu = bytes.first(total);
   if (!admitted_) {
-    if (crc_ && !fpdu_is_intact(fpdu)) return fail(Cause::kMpaCrc);
+    if (crc_ && !fpdu_is_intact(fpdu)) {
+      counts_.add(provider::Statistic::ChecksumErrors);
+      return fail(Cause::kMpaCrc);
+    }
     if (!admit()) {
       // The whole frame is here, so a header that wants more bytes than it has is a framing fault.
       return fail(cause_ == Cause::kNone ? Cause::kMpaFraming : cause_);
@@ -132,7 +150,7 @@ Receiver::Step Receiver::next_frame() {
   const Verdict verdict = sink_.on_frame(front_, fpdu);
   if (verdict.kind == Verdict::Kind::Fail) return fail(verdict.cause);
   if (verdict.kind == Verdict::Kind::Stall) return Step::Stalled;
-  frames_.fetch_add(1, std::memory_order_relaxed);
+  count_frame();
   admitted_ = false;
   drop_front(total);
   return Step::Taken;
@@ -220,7 +238,7 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
   drop_front(trailer);
   direct_ = false;
   admitted_ = false;
-  frames_.fetch_add(1, std::memory_order_relaxed);
+  count_frame();
   const Verdict verdict = sink_.on_direct(front_);
   return verdict.kind == Verdict::Kind::Fail ? fail(verdict.cause) : Step::Taken;
 }

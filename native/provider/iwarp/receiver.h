@@ -19,6 +19,7 @@
 #include "provider/iwarp/ddp.h"
 #include "provider/iwarp/first_sequence.h"
 #include "provider/iwarp/mpa.h"
+#include "provider/statistics.h"
 
 namespace rpma::iwarp {
 
@@ -59,7 +60,8 @@ class Receiver {
     Failed,   // see cause() and error()
   };
 
-  Receiver(BufferPool& pool, FrameSink& sink) : pool_(pool), sink_(sink) {}
+  Receiver(BufferPool& pool, FrameSink& sink, provider::ConnectionCounts& counts)
+      : pool_(pool), sink_(sink), counts_(counts) {}
 
   void configure(bool crc, OpcodeSet opcodes) {
     crc_ = crc;
@@ -96,6 +98,8 @@ class Receiver {
   static_assert(kStagingBytesLeast >= kFpduBytesMax);
 
   enum class Step : std::uint8_t { Taken, NeedMore, Stalled, Failed };
+  Outcome work(int fd, std::uint32_t frames, std::uint64_t bytes, std::uint64_t& received);
+  void count_frame();
   Step next_frame();
   bool admit();
   Step fail(Cause cause);
@@ -111,6 +115,7 @@ class Receiver {
 
   BufferPool& pool_;
   FrameSink& sink_;
+  provider::ConnectionCounts& counts_;
   bool crc_ = false;
   OpcodeSet opcodes_ = kPlainOpcodes;
   SegmentTracker tracker_{first_sequence()};

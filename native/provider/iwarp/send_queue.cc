@@ -9,16 +9,19 @@
 namespace rpma::iwarp {
 
 SendQueue::SendQueue(std::uint32_t size, std::uint32_t queue_pair_number,
-                     std::shared_ptr<CompletionQueue> completions, std::shared_ptr<Credits> credits)
+                     std::shared_ptr<CompletionQueue> completions, std::shared_ptr<Credits> credits,
+                     provider::ConnectionCounts& counts)
     : number_(queue_pair_number),
       completions_(std::move(completions)),
       credits_(std::move(credits)),
+      counts_(counts),
       slots_(RPMA_FAULT_POINT("iwarp.send-slots"), size) {}
 
 core::Status SendQueue::push(const provider::WorkRequest& request) {
   const std::lock_guard lock(mutex_);
   if (failed_) return core::Status::failure(abi::Code::Closed, "the connection has ended");
   if (credits_->send.load() >= slots_.size()) {
+    counts_.add(provider::Statistic::SendQueueFull);
     return core::Status::failure(abi::Code::Again, "the send queue is full");
   }
   memory::RegionUse use;
@@ -27,6 +30,7 @@ core::Status SendQueue::push(const provider::WorkRequest& request) {
     if (!use) return core::Status::failure(abi::Code::Closed, "the local region is closed");
   }
   RPMA_FAULT_TALLY("operations.accepted");
+  count_posted(request);
   credits_->send.fetch_add(1);
   SendSlot& free = slot(tail_);
   free.request = request;
@@ -40,6 +44,14 @@ core::Status SendQueue::push(const provider::WorkRequest& request) {
   free.error = 0;
   ++tail_;
   return core::Status::success();
+}
+
+void SendQueue::count_posted(const provider::WorkRequest& request) {
+  counts_.add(
+      provider::statistic_of(static_cast<std::uint8_t>(request.posted), provider::Fate::Posted));
+  if (request.posted != abi::Operation::Flush) return;
+  counts_.add(request.carrier == abi::Operation::Flush ? provider::Statistic::FlushesNative
+                                                       : provider::Statistic::FlushesEmulated);
 }
 
 std::uint32_t SendQueue::free_slots() const {
@@ -129,6 +141,9 @@ void SendQueue::settle(SendSlot& slot, abi::CompletionStatus status, int error) 
   slot.done = true;
   slot.status = status;
   slot.error = error;
+  const bool success = status == abi::CompletionStatus::Success;
+  counts_.add(provider::statistic_of(static_cast<std::uint8_t>(slot.request.posted),
+                                     success ? provider::Fate::Completed : provider::Fate::Failed));
   slot.use.release();
 }
 

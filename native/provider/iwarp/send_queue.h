@@ -18,6 +18,7 @@
 
 #include "core/array.h"
 #include "provider/iwarp/completion_queue.h"
+#include "provider/statistics.h"
 
 namespace rpma::iwarp {
 
@@ -49,7 +50,8 @@ struct SendSlot {
 class SendQueue {
  public:
   SendQueue(std::uint32_t size, std::uint32_t queue_pair_number,
-            std::shared_ptr<CompletionQueue> completions, std::shared_ptr<Credits> credits);
+            std::shared_ptr<CompletionQueue> completions, std::shared_ptr<Credits> credits,
+            provider::ConnectionCounts& counts);
 
   /** False when there was no memory for its slots: then it must not be used. */
   [[nodiscard]] bool made() const { return slots_.made(); }
@@ -83,6 +85,7 @@ class SendQueue {
   bool fail_all(abi::CompletionStatus status, int error);
 
  private:
+  void count_posted(const provider::WorkRequest& request);
   void settle(SendSlot& slot, abi::CompletionStatus status, int error);
   void retire();
   void publish(const SendSlot& slot);
@@ -91,6 +94,7 @@ class SendQueue {
   const std::uint32_t number_;
   const std::shared_ptr<CompletionQueue> completions_;
   const std::shared_ptr<Credits> credits_;
+  provider::ConnectionCounts& counts_;
 
   mutable std::mutex mutex_;  // guards what follows
   core::Array<SendSlot> slots_;

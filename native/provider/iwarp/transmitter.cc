@@ -89,6 +89,7 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
     }
     sent += static_cast<std::uint64_t>(written);
     bytes_sent_.fetch_add(static_cast<std::uint64_t>(written), std::memory_order_relaxed);
+    counts_.add(provider::Statistic::BytesSent, static_cast<std::uint64_t>(written));
     consume(static_cast<std::size_t>(written));
     if (failure_.answer) return Outcome::Failed;
   }
@@ -116,6 +117,7 @@ void Transmitter::consume(std::size_t bytes) {
   while (count_ > 0 && sent_ >= frame(0).size()) {
     Frame& done = frame(0);
     sent_ -= done.size();
+    counts_.add(provider::Statistic::FramesSent);
     frame_sent(done);
     first_ = (first_ + 1) % kWindow;
     --count_;

@@ -22,6 +22,7 @@
 #include "provider/iwarp/inbound_requests.h"
 #include "provider/iwarp/mpa.h"
 #include "provider/iwarp/send_queue.h"
+#include "provider/statistics.h"
 
 namespace rpma::iwarp {
 
@@ -42,7 +43,8 @@ class Transmitter {
     bool answer = false;   // an answer that reports a failed persist has left
   };
 
-  Transmitter(BufferPool& pool, SendQueue& sends) : pool_(pool), sends_(sends) {}
+  Transmitter(BufferPool& pool, SendQueue& sends, provider::ConnectionCounts& counts)
+      : pool_(pool), sends_(sends), counts_(counts) {}
 
   /** Before the first run; crc and frame size again when a responder learns them from the hello. */
   void configure(bool crc, std::uint32_t frame_bytes_max, InboundRequests* inbound);
@@ -121,6 +123,7 @@ class Transmitter {
 
   BufferPool& pool_;
   SendQueue& sends_;
+  provider::ConnectionCounts& counts_;
   InboundRequests* inbound_ = nullptr;
   bool crc_ = false;
   std::size_t tagged_max_ = 0;
