@@ -9,6 +9,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../support/folders.js';
 import { publicDocs } from '../support/public-surface.js';
+import { librpmaFunctions } from './librpma-functions.js';
 
 const root = packageRoot();
 const page = readFileSync(path.join(root, 'THREAD_SAFETY.md'), 'utf8');
@@ -76,5 +77,29 @@ test('every row names its class, and a test that exists or an assumption that do
     assert.ok(tests.length + assumed.length > 0, `${names[0]}: nothing behind it`);
     for (const file of tests) assert.ok(existsSync(path.join(root, file)), `${names[0]}: ${file}`);
     for (const n of assumed) assert.ok(assumptions.has(n), `${names[0]}: no assumption ${n}`);
+  }
+});
+
+test('what is safe in every environment has a test of the native part, or needs none', () => {
+  const shared = rows.filter(({ safety }) => safety === 'process');
+  assert.ok(shared.length >= 4, `only ${shared.length} rows`);
+  for (const { names, basis } of shared) {
+    const isNative = /`native\/test\/\w+_test\.cc`/.test(basis);
+    assert.ok(isNative || /\bA5\b/.test(basis), `${names[0]}: no test under the thread sanitizer`);
+  }
+});
+
+test('every function of librpma has its class there, and its counterpart the class here', () => {
+  const section = page.split('\n## From librpma\n')[1]?.split('\n## ')[0] ?? '';
+  const lines = section.split('\n').filter((line) => line.startsWith('| `rpma_'));
+  const named = lines.flatMap((line) => line.split('|')[1]?.match(/rpma_\w+/g) ?? []);
+  assert.deepEqual(named.toSorted(), librpmaFunctions.toSorted());
+  for (const line of lines) {
+    const [functions = '', there = '', here = ''] = line
+      .split('|')
+      .slice(1)
+      .map((cell) => cell.trim());
+    assert.match(there, /^(safe|conditional [ABC]|unsafe|not named)\b/, functions);
+    assert.ok(classes.includes(here.replaceAll('`', '')), `${functions}: '${here}'`);
   }
 });
