@@ -254,7 +254,7 @@ export abstract class ConnectionPromises extends ConnectionVerbs {
    * @param operation - read during the call only
    * @returns length and origin of the message
    * @throws ERR_RPMA_INVALID_ARG_TYPE operation, or something in it, has the wrong type
-   * @throws ERR_RPMA_INVALID_ARG_VALUE an offset or a length without local
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an offset or a length without local, or a bound of the wait
    * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or no safe integer
    * @throws ERR_RPMA_USAGE local lacks Receive
    * @throws ERR_RPMA_FOREIGN local belongs to another peer

@@ -11,7 +11,7 @@ import { native } from './internal/native.js';
 import { encodeReceive } from './internal/operations.js';
 import type { PeerCore } from './internal/peer-core.js';
 import { SharedReceiveQueueCore } from './internal/shared-receive-queue-core.js';
-import { asError, optionalInteger, requireObject } from './internal/validate.js';
+import { asError, optionalInteger, refuseWait, requireObject } from './internal/validate.js';
 import type { Peer } from './peer.js';
 import type { ReceiveOperation, ReceiveResult, SharedReceiveQueueOptions } from './types.js';
 
@@ -118,7 +118,7 @@ export class SharedReceiveQueue implements AsyncDisposable {
    * @param operation - where the message goes; read during the call only; `id` is ignored
    * @returns length of the message, and the connection it came from
    * @throws ERR_RPMA_INVALID_ARG_TYPE operation, or something in it, has the wrong type
-   * @throws ERR_RPMA_INVALID_ARG_VALUE an offset or a length without local
+   * @throws ERR_RPMA_INVALID_ARG_VALUE an offset or a length without local, or a bound of the wait
    * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or no safe integer
    * @throws ERR_RPMA_USAGE the region lacks Receive
    * @throws ERR_RPMA_FOREIGN the region belongs to another peer
@@ -135,6 +135,7 @@ export class SharedReceiveQueue implements AsyncDisposable {
   receive(operation: ReceiveOperation): Promise<ReceiveResult> {
     try {
       requireObject(operation, 'operation');
+      refuseWait(operation);
       const core = this.#core;
       encodeReceive(core.submissions, 0, core, operation);
       const received = core.line().submit(operationNumber.receive, 'message', 1, undefined);

@@ -28,7 +28,7 @@ import {
   encodeTransfer,
 } from './operations.js';
 import type { ResultKind } from './promise-tier.js';
-import { asError, checkWaitOptions, requireObject, requireWord } from './validate.js';
+import { asError, checkWaitOptions, refuseWait, requireObject, requireWord } from './validate.js';
 
 const signalled = submissionFlags.signalled;
 const silent = 0;
@@ -156,6 +156,7 @@ export function awaitMessage(
   try {
     requireObject(operation, 'operation');
     if (word === 'receive') {
+      refuseWait(operation);
       encodeReceive(core.submissions, 0, core, operation);
       return core.receiveLine().submit(operationNumber.receive, 'message', 1, undefined);
     }

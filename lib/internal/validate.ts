@@ -165,3 +165,17 @@ export function checkWaitOptions(options: WaitOptions | undefined): void {
     typeof signal === 'object' && signal !== null && 'aborted' in signal && 'reason' in signal;
   if (!looksRight) throw wrongType('signal', 'an AbortSignal', signal);
 }
+
+/**
+ * Of a receive, which is not given up. What is silently left out would be believed: a bound that
+ * there is not.
+ */
+export function refuseWait(operation: object): void {
+  const { signal, timeoutMs } = operation as WaitOptions;
+  if (signal === undefined && timeoutMs === undefined) return;
+  throw argumentError(
+    'ERR_RPMA_INVALID_ARG_VALUE',
+    `${signal !== undefined ? 'signal' : 'timeoutMs'} is given, but a posted receive cannot be ` +
+      'taken back: leave it out, and bound what provokes the message',
+  );
+}
