@@ -29,8 +29,8 @@ interface Options extends PostOptions {
 
 /**
  * Operations encoded ahead, posted with one call of `connection.post()`; reusable, for any
- * connection of the peer whose regions it names. It costs a third of single posts. Each operation
- * is checked when it is added; an error names its index and adds nothing.
+ * connection of the peer whose regions it names. Posting them again costs no check and no encoding.
+ * Each operation is checked when it is added; an error names its index and adds nothing.
  *
  * @remarks Thread safety: per object, on the thread that made it.
  * @see librpma: none; there each operation is posted by a call of its own
