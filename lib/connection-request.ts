@@ -41,13 +41,11 @@ export abstract class ConnectionRequest {
   /** Library use: requests come from peer.createConnectionRequest() and from endpoints. */
   protected constructor(key: symbol, core: object, config: ConnectionConfig) {
     requireConstructorKey(key, 'request', 'peer.createConnectionRequest() or endpoint.take()');
-    this.#core = core as ConnectionCore;
+    const watched = core as ConnectionCore;
+    this.#core = watched;
     this.#config = config;
-    const { handle } = this.#core;
-    const queues = this.#core.privateQueueHandles();
     const release = (): void => {
-      native.connectionRelease(handle);
-      for (const queue of queues) native.queueClose(queue);
+      watched.releaseRequest();
     };
     watchForLeak(this, core, { what: 'a connection request', release, report: true });
   }
@@ -123,12 +121,6 @@ function spend(
   return connectionOf(core, config);
 }
 
-/** Lets go of a request that is not spent; an incoming one is rejected by that. */
-function drop(core: ConnectionCore): void {
-  endLeakWatch(core);
-  core.releaseRequest();
-}
-
 function privateDataOf(options: PrivateDataChoice): Uint8Array {
   requireObject(options, 'options');
   return optionalPrivateData(options.privateData, limits.privateDataBytes);
@@ -179,7 +171,7 @@ export class OutgoingRequest extends ConnectionRequest implements Disposable {
    * @see librpma: `rpma_conn_req_delete`
    */
   destroy(): void {
-    drop(this.#core);
+    this.#core.releaseRequest();
   }
 
   /**
@@ -278,7 +270,7 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
       'request.reject()',
       core.failureContext,
     );
-    drop(core);
+    core.releaseRequest();
   }
 
   /**
@@ -314,7 +306,7 @@ export class IncomingRequest extends ConnectionRequest implements Disposable {
    * @see librpma: `rpma_conn_req_delete`
    */
   destroy(): void {
-    drop(this.#core);
+    this.#core.releaseRequest();
   }
 
   /**

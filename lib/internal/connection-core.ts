@@ -48,7 +48,7 @@ import { refuseHopeless, type Line, type LinePort } from './promise-tier.js';
 import { QueueFullNotes } from './queue-full.js';
 import { handedOverError, QueueCore } from './queue-core.js';
 import type { SourceDescriptor } from './readiness.js';
-import { Resource } from './resource.js';
+import { endLeakWatch, Resource } from './resource.js';
 import type { SendRoom } from './send-room.js';
 import { refuseIfShared } from './shared-receive-queue-core.js';
 import { SourceCore } from './source.js';
@@ -149,7 +149,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
       this.#wasEstablished || this.#endEvent !== null ? true : null,
     );
     this.#ended = this.#source('connection', () => this.#endEvent);
-    if (handle !== 0) peer.requests.add(handle);
+    if (handle !== 0) peer.requests.add(this);
     if (note !== null) this.#continue(note);
   }
 
@@ -181,7 +181,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
    */
   begin(): void {
     this.#phase = 'active';
-    this.peer.requests.delete(this.handle);
+    this.peer.requests.delete(this);
     this.keepAlive.hold();
     listen(this.handle, this);
     this.#queues().forEach((queue) => {
@@ -196,16 +196,12 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     return Object.freeze(kept);
   }
 
-  /** Queues that nobody else lets go of. */
-  privateQueueHandles(): Handle[] {
-    return this.#queues().flatMap((queue) => (queue.parent === null ? [queue.handle] : []));
-  }
-
   /** Lets go of a request that did not become a connection. */
   releaseRequest(): void {
+    endLeakWatch(this);
     if (this.#phase !== 'request') return;
     this.#phase = 'ended';
-    this.peer.requests.delete(this.handle);
+    this.peer.requests.delete(this);
     native.connectionRelease(this.handle);
     for (const queue of this.#queues()) if (queue.parent === null) queue.release();
     this.markClosed();
@@ -324,7 +320,7 @@ export class ConnectionCore extends Resource implements ReadyListener, LinePort 
     const wasActive = this.#phase === 'active';
     this.isHandedOver = true;
     this.#phase = 'ended';
-    this.peer.requests.delete(this.handle);
+    this.peer.requests.delete(this);
     if (wasActive) unlisten(this.handle);
     for (const queue of this.#queues()) queue.leave();
     this.eventDescriptor.close();

@@ -6,6 +6,7 @@
 import type { Peer } from '../peer.js';
 import type { Capabilities, ProviderName } from '../types.js';
 import { publish } from './channels.js';
+import type { ConnectionCore } from './connection-core.js';
 import { check } from './environment.js';
 import { native, type Handle } from './native.js';
 import { endLeakWatch, Resource } from './resource.js';
@@ -36,8 +37,8 @@ export class PeerCore extends Resource {
   readonly capabilities: Capabilities;
   /** The public object, for `connection.peer` and its like. */
   readonly owner: Peer;
-  /** Of requests that nobody has spent: they are no children, because they may be collected. */
-  readonly requests: Set<Handle> = new Set();
+  /** Of requests that nobody has spent. What is seen of one may be collected: it is no child. */
+  readonly requests: Set<ConnectionCore> = new Set();
   #statistics: Readonly<Record<string, number>> = Object.freeze({});
 
   constructor(handle: Handle, provider: ProviderName, capabilities: Capabilities, owner: Peer) {
@@ -58,8 +59,7 @@ export class PeerCore extends Resource {
 
   /** Unspent requests end first: receives posted to them hold regions, which are waited for. */
   override close(): Promise<void> {
-    for (const request of this.requests) native.connectionDestroy(request);
-    this.requests.clear();
+    for (const request of this.requests) request.releaseRequest();
     return super.close();
   }
 

@@ -425,6 +425,25 @@ describe('the garbage collector', () => {
     assert.deepEqual(leaks, []);
   });
 
+  it('says nothing of requests that their peer ended, and takes all that was behind them', async () => {
+    const released = liveObjects();
+    await makeAndDrop(async () => {
+      const [peer, targetPeer] = [await openPeer(), await openPeer()];
+      const endpoint = await targetPeer.listen('127.0.0.1', 0);
+      await peer.createConnectionRequest('127.0.0.1', endpoint.port);
+      const refused = assert.rejects(peer.connect('127.0.0.1', endpoint.port));
+      assert.ok((await endpoint.take({ timeoutMs: 5000 })) !== null);
+      await peer.createConnectionRequest('127.0.0.1', endpoint.port, {
+        connection: { receiveQueueSize: 7, receiveCompletionQueueSize: 9 },
+      });
+      await Promise.all([targetPeer.close(), peer.close(), refused]);
+    });
+    // Before anything is collected: an end lets go of all of it.
+    assert.equal(liveObjects(), released);
+    await collect();
+    assert.deepEqual(leaks, []);
+  });
+
   it('says nothing of what was closed, destroyed or spent', async () => {
     await makeAndDrop(async () => {
       new Epoll().close();
