@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { listFiles, root } from '../setup/files.mjs';
+import { entryFiles } from './dist.mjs';
 
 const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'THREAD_SAFETY.md'];
 
@@ -12,10 +13,13 @@ export const prebuilt = `prebuilds/${process.platform}-${process.arch}/rpma.node
 /** The paths in the tarball, sorted. */
 export function expectedContents() {
   const lib = listFiles('lib', (file) => file.endsWith('.ts'));
-  const dist = lib.flatMap((file) => {
+  const declarations = lib.flatMap((file) => {
     const stem = file.replace(/^lib\//, 'dist/').replace(/\.ts$/, '');
-    return ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((extension) => stem + extension);
+    return ['.d.ts', '.d.ts.map'].map((extension) => stem + extension);
   });
+  // What the entries share is named by its content; dist/ was emptied before it was built.
+  const chunks = listFiles('dist/chunks', (file) => file.endsWith('.js'));
+  const programs = [...entryFiles(), ...chunks].flatMap((file) => [file, `${file}.map`]);
   const native = listFiles('native', (file) => !file.startsWith('native/test/'));
   return [
     ...papers,
@@ -25,7 +29,8 @@ export function expectedContents() {
     ...listFiles('abi'),
     ...listFiles('lib'),
     ...native,
-    ...dist,
+    ...declarations,
+    ...programs,
   ].sort();
 }
 

@@ -2,7 +2,10 @@
 //
 // The start-up row: importing the package and opening a peer, in a fresh process.
 
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Child } from '../support/child.js';
+import { packageRoot } from '../support/folders.js';
 import { pinned } from './placement.js';
 import type { Row, Trial, TrialContext } from './row.js';
 
@@ -14,7 +17,9 @@ export interface Opened {
 
 async function open({ placement }: TrialContext): Promise<Trial> {
   const program = new URL('./start-up-program.js', import.meta.url);
-  const child = Child.spawn(program, [], pinned(placement.client));
+  // What is published, bundled, and not what the tests compile file by file.
+  const entry = pathToFileURL(join(packageRoot(), 'dist', 'index.js')).href;
+  const child = Child.spawn(program, [entry], pinned(placement.client));
   try {
     const { ms, provider } = await child.expect<Opened>('opened');
     await child.ended;
