@@ -261,12 +261,12 @@ export interface RemotePart {
 export interface EmptyPart {
   /** Left out. */
   readonly local?: undefined;
-  /** Left out. */
-  readonly localOffset?: undefined;
+  /** 0, or left out. */
+  readonly localOffset?: 0 | undefined;
   /** Left out. */
   readonly remote?: undefined;
-  /** Left out. */
-  readonly remoteOffset?: undefined;
+  /** 0, or left out. */
+  readonly remoteOffset?: 0 | undefined;
   /** No bytes. */
   readonly length: 0;
 }

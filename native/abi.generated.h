@@ -12,7 +12,7 @@
 namespace rpma::abi {
 
 // Both sides carry this hash of abi/*.json; a binary with another one is refused.
-inline constexpr const char* kAbiHash = "130c7ff163f46f7b";
+inline constexpr const char* kAbiHash = "5f88577c1cf1043a";
 
 enum class Code : std::uint16_t {
   Ok = 0,
@@ -370,6 +370,7 @@ inline constexpr std::uint64_t kStagingBuffers = 128u;
 inline constexpr std::uint64_t kStagingReceiveBytesLeast = 69632u;
 inline constexpr std::uint64_t kStagingSendBytesLeast = 16384u;
 inline constexpr std::uint64_t kTakeBackMs = 1u;
+inline constexpr std::uint64_t kTakesPerTurn = 64u;
 inline constexpr std::uint64_t kConnectionEvents = 8u;
 inline constexpr std::uint64_t kSyncWaitSliceMs = 50u;
 inline constexpr std::uint64_t kEpollEvents = 1024u;

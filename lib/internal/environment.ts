@@ -45,7 +45,7 @@ let drainEnd = 0;
 export function startEnvironment(): void {
   if (started) return;
   try {
-    native.start(submissions.buffer, completions.buffer, ready, onWake);
+    native.start(submissions.buffer, completions.buffer, ready, serveReady);
   } catch {
     throw failureOf(native.lastError(), "the library's start on this thread");
   }
@@ -93,15 +93,19 @@ export function later(callback: () => void): void {
   });
 }
 
-function onWake(): void {
-  drainEnd = 0;
-  drainReady();
-}
-
-/** Passes on what is ready, for who blocks in another way than driveOnce(). */
+/** Passes on what is ready; also for who blocks in another way than driveOnce(). */
 export function serveReady(): void {
-  // A listener that waits must not have the records of its own drain overwritten.
-  if (!draining) onWake();
+  drainEnd = 0;
+  if (!draining) {
+    drainReady();
+    return;
+  }
+  // A listener waits, synchronously (a subscriber of a diagnostics channel may): the records of the
+  // drain that called it are read to their end afterwards.
+  const kept = readyDoubles.slice();
+  drainReady();
+  readyDoubles.set(kept);
+  draining = true;
 }
 
 function drainReady(): void {
@@ -132,7 +136,7 @@ export const sourceEnvironment: SourceEnvironment = {
   isMainThread,
   driveOnce(timeoutMs: number): void {
     native.waitReady(timeoutMs);
-    onWake();
+    serveReady();
   },
   later,
 };

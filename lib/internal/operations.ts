@@ -358,7 +358,7 @@ interface PossiblyEmpty {
   readonly length?: unknown;
 }
 
-/** The zero-byte form: no memory, no offsets, length 0. */
+/** The zero-byte form: no memory, offsets of 0 or none, length 0. */
 function requireEmpty(options: PossiblyEmpty, both: boolean): void {
   const { local, localOffset, remote, remoteOffset, length } = options;
   if (both && (local !== undefined || remote !== undefined)) {
@@ -368,11 +368,9 @@ function requireEmpty(options: PossiblyEmpty, both: boolean): void {
         'neither with length 0',
     );
   }
-  if (localOffset !== undefined || (both && remoteOffset !== undefined)) {
-    throw argumentError(
-      'ERR_RPMA_INVALID_ARG_VALUE',
-      `${localOffset === undefined ? 'remote' : 'local'}Offset is given without its region`,
-    );
+  for (const [name, offset] of Object.entries({ localOffset, ...(both && { remoteOffset }) })) {
+    if (offset === undefined || offset === 0) continue;
+    throw argumentError('ERR_RPMA_INVALID_ARG_VALUE', `${name} is given without its region`);
   }
   if (length === 0) return;
   requireInteger(length, 'length', 0, Number.MAX_SAFE_INTEGER);

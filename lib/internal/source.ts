@@ -57,6 +57,8 @@ export class SourceCore<T> {
   readonly #waiters: Waiter[] = [];
   #iterator: object | null = null;
   #serving = false;
+  /** Takes that were served at once since one waited. */
+  #atOnce = 0;
 
   constructor(hooks: SourceHooks<T>, keepAlive: KeepAlive, environment: SourceEnvironment) {
     this.#hooks = hooks;
@@ -87,9 +89,11 @@ export class SourceCore<T> {
       checkWaitOptions(options);
       if (options?.signal?.aborted === true) throw abortedError(options.signal, this.#waitName());
       this.#refuseBeside(null);
-      const value = this.#attemptOrArm(attempt);
-      if (value !== null) return Promise.resolve(value);
-      if (this.#hooks.ended() || options?.timeoutMs === 0) return Promise.resolve(nothing);
+      if (options?.timeoutMs === 0 || !this.#mustWait()) {
+        const value = this.#attemptOrArm(attempt);
+        if (value !== null) return Promise.resolve(value);
+        if (this.#hooks.ended() || options?.timeoutMs === 0) return Promise.resolve(nothing);
+      }
       return this.#enqueue(options, attempt, nothing, null);
     } catch (error) {
       return Promise.reject(asError(error));
@@ -172,13 +176,29 @@ export class SourceCore<T> {
     }
   }
 
+  /**
+   * Whoever waits is served first. And who finds something time after time leaves the event loop a
+   * turn now and then: promises that are settled already would keep it from timers and from every
+   * other object for as long as something comes.
+   */
+  #mustWait(): boolean {
+    if (this.#waiters.length > 0) return true;
+    if (++this.#atOnce < limits.takesPerTurn) return false;
+    this.#atOnce = 0;
+    this.#environment.later(() => this.ready());
+    return true;
+  }
+
   #attemptOrArm(attempt: Attempt): unknown {
     // What armed may say "something is there" for what attempt() does not count; the bound keeps a
     // wait from becoming a loop, and the later turn from becoming a lost wake-up.
     for (let rounds = 0; rounds < 4; rounds++) {
       const value = attempt();
       if (value !== null) return value;
-      if (this.#hooks.ended() || this.#hooks.arm()) return null;
+      if (this.#hooks.ended() || this.#hooks.arm()) {
+        this.#atOnce = 0;
+        return null;
+      }
     }
     this.#environment.later(() => this.ready());
     return null;
@@ -271,10 +291,12 @@ export class SourceCore<T> {
         const value = next();
         return value === null ? null : { done: false, value };
       };
-      const result = this.#attemptOrArm(attempt) as IteratorResult<U> | null;
-      if (result !== null) return Promise.resolve(result);
       const end: IteratorResult<U> = { done: true, value: undefined };
-      if (this.#hooks.ended()) return this.#iteratorReturn(iterator);
+      if (!this.#mustWait()) {
+        const result = this.#attemptOrArm(attempt) as IteratorResult<U> | null;
+        if (result !== null) return Promise.resolve(result);
+        if (this.#hooks.ended()) return this.#iteratorReturn(iterator);
+      }
       return this.#enqueue(wait, attempt, end, iterator) as Promise<IteratorResult<U>>;
     } catch (error) {
       return Promise.reject(asError(error));

@@ -12,8 +12,8 @@ import { channels, type ConnectionEventMessage, type ConnectMessage } from 'rpma
 import type { EndpointMessage, PeerMessage, QueueFullMessage } from 'rpma/diagnostics';
 import type { RegionMessage, RequestMessage } from 'rpma/diagnostics';
 import { conform, withCode } from '../support/conform.js';
-import { spinFor, turn, until } from '../support/deadline.js';
-import { takeAll, type World } from '../support/world.js';
+import { spinFor, turn, until, withDeadline } from '../support/deadline.js';
+import { type Pair, takeAll, type World } from '../support/world.js';
 
 /** What is published on a channel while the test lasts. */
 function heard<T>(world: World, channel: string): T[] {
@@ -83,6 +83,33 @@ conform('diagnostics channels', ({ provider, it }) => {
     assert.deepEqual(of(target), ['established', 'closed']);
     const told = await target.events.take({ timeoutMs: 10_000 });
     assert.equal(told, events.find((each) => each.connection === target)?.event);
+  });
+
+  it('let a subscriber wait, which keeps nothing from anybody else', async (world) => {
+    const first = await world.pair();
+    const ending = [first];
+    const living: Pair[] = [];
+    for (let n = 0; n < 6; n++) ending.push(await world.again(first));
+    for (let n = 0; n < 6; n++) living.push(await world.again(first));
+    const idle = await world.again(first);
+    const waits = living.map(({ initiator }) => initiator.completionQueue.take());
+    let blocked = 0;
+    const wait = (): void => {
+      if (blocked++ > 0) return;
+      // Its own drain has more to tell than the one that called it has left.
+      for (const { initiator } of living) initiator.postWrite({ length: 0 });
+      assert.equal(idle.initiator.completionQueue.takeSync(20), null);
+    };
+    subscribe(channels.connectionEvent, wait);
+    world.after(() => void unsubscribe(channels.connectionEvent, wait));
+    const ends = ending.map(({ target }) => target.whenClosed());
+    for (const { initiator } of ending) initiator.disconnect();
+    spinFor(100); // the ends come in meanwhile, and are told in one go
+    await withDeadline(Promise.all(ends), 'all ends are told');
+    for (const completion of await withDeadline(Promise.all(waits), 'all writes complete')) {
+      assert.ok(completion?.ok);
+    }
+    assert.ok(blocked >= ending.length);
   });
 
   it('tell of regions, however they are made and closed', async (world) => {

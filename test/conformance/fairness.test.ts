@@ -78,4 +78,44 @@ conform('fairness', ({ it }) => {
     assert.ok(latencies.length >= 10, told);
     assert.ok((latencies[latencies.length >> 1] ?? Infinity) < 100, told);
   });
+
+  it('a loop whose operations complete at once leaves timers and other connections their turn', async (world) => {
+    const pair = await world.pair();
+    const local = await world.local(pair, 64);
+    const { remote } = await world.lend(pair, 64);
+    const other = await world.again(pair);
+    const quiet = await world.local(pair, 64);
+    let done = false;
+    const inTheMeantime = other.initiator
+      .write({ local: quiet, remote, length: 64, until: 'delivered' })
+      .then(() => {
+        done = true;
+      });
+    // Promises that are settled already would go on as long as there is one after the other.
+    let rounds = 0;
+    for (; !done && rounds < 100_000; rounds++) {
+      pair.initiator.postWrite({ local, remote, length: 64 });
+      assert.ok((await pair.initiator.completionQueue.take())?.ok);
+    }
+    assert.ok(done, `nothing else in ${rounds} rounds`);
+    await inTheMeantime;
+  });
+
+  it('so does an iteration', async (world) => {
+    const pair = await world.pair({ initiator: { sendQueueSize: 256 } });
+    const local = await world.local(pair, 64);
+    const { remote } = await world.lend(pair, 64);
+    let turned = false;
+    void turn().then(() => {
+      turned = true;
+    });
+    let rounds = 0;
+    pair.initiator.postWrite({ local, remote, length: 64 });
+    for await (const completion of pair.initiator.completionQueue) {
+      assert.ok(completion.ok);
+      if (turned || ++rounds === 100_000) break;
+      pair.initiator.postWrite({ local, remote, length: 64 });
+    }
+    assert.ok(turned, `no turn in ${rounds} rounds`);
+  });
 });

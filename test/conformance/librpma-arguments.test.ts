@@ -210,6 +210,17 @@ conform('arguments of operations, as librpma checks them', ({ it }) => {
     for (const id of [1, 2, 3]) assert.equal((await takeOk(initiator.completionQueue)).id, id);
     assert.equal((await takeOk(target.completionQueue)).id, 9);
   });
+
+  it('and take offsets of 0, as librpma writes them', async (world) => {
+    const { initiator, target } = await scene(world);
+    const message = { localOffset: 0, length: 0 } as const;
+    target.postReceive({ ...message, id: 9 });
+    initiator.postRead({ ...message, remoteOffset: 0, id: 1 });
+    initiator.postWrite({ ...message, remoteOffset: 0, id: 2 });
+    initiator.postSend({ ...message, id: 3 });
+    for (const id of [1, 2, 3]) assert.equal((await takeOk(initiator.completionQueue)).id, id);
+    assert.equal((await takeOk(target.completionQueue)).id, 9);
+  });
 });
 
 /** A prototype as a table of its members. */

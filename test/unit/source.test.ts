@@ -154,6 +154,36 @@ describe('take()', () => {
     assert.equal(await waiting, 7);
   });
 
+  test('after 64 that were served at once the loop has a turn, and nobody overtakes', async () => {
+    const fake = new Fake();
+    for (let n = 1; n <= 66; n++) fake.items.push(n);
+    for (let n = 1; n < 64; n++) assert.equal(await fake.core.take(), n);
+    assert.equal(fake.postponed.length, 0);
+    const order: (number | null)[] = [];
+    const waits = [fake.core.take(), fake.core.take()].map((wait) =>
+      wait.then((value) => order.push(value)),
+    );
+    const atOnce = fake.core.take({ timeoutMs: 0 });
+    assert.equal(await atOnce, 64, 'who does not wait takes what is there');
+    assert.deepEqual([order.length, fake.postponed.length, fake.held], [0, 1, 1]);
+    fake.postponed.shift()?.();
+    await Promise.all(waits);
+    assert.deepEqual(order, [65, 66]);
+    assert.equal(fake.held, 0);
+  });
+
+  test('a wait in between counts as a turn', async () => {
+    const fake = new Fake();
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 60; n++) fake.items.push(n);
+      for (let n = 0; n < 60; n++) await fake.core.take();
+      const waiting = fake.core.take();
+      fake.give(round);
+      assert.equal(await waiting, round);
+    }
+    assert.equal(fake.postponed.length, 0);
+  });
+
   test('an error of the source reaches one wait, the next goes on', async () => {
     const fake = new Fake();
     let calls = 0;
