@@ -213,7 +213,8 @@ class QueuePair {
   virtual void take_over(int epoll_fd) = 0;
   /** The driver lets go of it for good: the progress thread drives until the next take_over. */
   virtual void give_back() = 0;
-  /** Does waiting work within a budget; for the driver. Never blocks, never persists. */
+  /** Does waiting work within a budget; for the driver. Never waits for longer than the turn of
+   * another thread that drives, never persists. */
   virtual void drive() = 0;
 };
 

@@ -3,9 +3,15 @@
 // Work that crosses a change of hands: from a message that waits to the receive that takes it, from
 // one driver to another, from a side that leaves to the one that stays. Nothing that was accepted
 // or said may be left lying between the two.
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <semaphore>
 #include <thread>
 
 #include "core/fault_points.h"
+#include "provider/iwarp/queue_pair.h"
 #include "test/engine.h"
 
 namespace rpma::test {
@@ -117,6 +123,50 @@ TEST(a_receive_posted_without_a_kick_lets_what_waits_behind_it_go_on) {
   const auto done = polled(*stage.pair.client->completion_queue(), 2, 2500);
   CHECK_EQ(done.size(), 2u);
   CHECK(are(done, {1, 2}));
+}
+
+TEST(who_is_told_while_another_thread_drives_sleeps_until_its_turn_is_over) {
+  // The set is level-triggered: the progress thread would be told again and again, and keep the
+  // processor from the thread that it waits for.
+  constexpr unsigned kHeldMs = 20;
+  std::uint64_t most = 0;
+  // In some rounds the delay hits the last look of the progress thread at what came before.
+  for (int round = 0; round < 8; ++round) {
+    Stage stage;
+    stage.park();
+    REQUIRE(core::fault::set("iwarp.recv", 1, 1, 0, kHeldMs));
+    std::thread driver([&] { CHECK(stage.receive(3)); });
+    CHECK(wait_until([] { return core::fault::hits("iwarp.recv") >= 1; }));
+    REQUIRE(core::fault::set("iwarp.epoll_wait", 1, 1, 0));
+    CHECK(stage.pair.client->post(operation(abi::Operation::Send, 4, 0), {}).ok());
+    stage.pair.client->kick();
+    driver.join();
+    most = std::max(most, core::fault::hits("iwarp.epoll_wait"));
+    CHECK(stage.receive(5));
+    CHECK(are(polled(*stage.pair.client->completion_queue(), 3, 2500), {1, 2, 4}));
+    core::fault::clear_all();
+  }
+  CHECK(most < 50);
+}
+
+TEST(a_driver_is_not_told_of_a_fin_until_the_progress_thread_has_ended_the_connection) {
+  Stage stage;
+  const int set = ::epoll_create1(EPOLL_CLOEXEC);
+  auto& server = static_cast<iwarp::QueuePair&>(stage.pair.server->queue_pair());
+  std::binary_semaphore busy(0);
+  server.context()->progress->post([&busy] { busy.acquire(); });
+  stage.pair.server->completion_queue()->take_over(set);
+  stage.pair.client->queue_pair().disconnect(5000);
+  epoll_event told{};
+  CHECK_EQ(::epoll_wait(set, &told, 1, 10'000), 1);
+  int times = 1;
+  for (server.drive(); times < 1000 && ::epoll_wait(set, &told, 1, 20) == 1; ++times) {
+    server.drive();
+  }
+  busy.release();
+  CHECK(times < 10);
+  CHECK_EQ(next_event(stage.pair.bell, *stage.pair.server), abi::ConnectionEvent::Closed);
+  ::close(set);
 }
 
 TEST(a_socket_that_cannot_be_taken_back_now_is_taken_back_later) {

@@ -136,7 +136,7 @@ Status QueuePair::check_immediate_post(const provider::WorkRequest& request) con
   return Status::success();
 }
 
-void QueuePair::kick() { pump(abi::kInlineSendBytes); }
+void QueuePair::kick() { pump(abi::kInlineSendBytes, Busy::LeaveWord); }
 
 Status QueuePair::post_receive(const provider::WorkRequest& request) {
   if (state_.load() == abi::ConnectionState::Closed || ending_.load()) {
@@ -145,7 +145,7 @@ Status QueuePair::post_receive(const provider::WorkRequest& request) {
   const Status status = receives_.push(request);
   // A message may wait for this receive. The flag is set before the queue is found empty for the
   // last time, so either we see it or the driver sees the receive.
-  if (status.ok() && has_parked_.load()) serve();
+  if (status.ok() && has_parked_.load()) serve(Busy::LeaveWord);
   return status;
 }
 
@@ -241,7 +241,7 @@ void QueuePair::disconnect(std::uint64_t timeout_ms) {
     return;
   }
   arm_timer(&close_timer_, timeout_ms, &QueuePair::close_expired);
-  pump(abi::kInlineSendBytes);
+  pump(abi::kInlineSendBytes, Busy::LeaveWord);
   check_close();
 }
 

@@ -112,7 +112,7 @@ class QueuePair final : public provider::QueuePair,
   /** Runs once on the progress thread when it has ended, at once when it has already. */
   void on_end(std::function<void()> hook);
   /** A receive was granted to it by its shared receive queue. Any thread without locks. */
-  void receive_came() { serve(); }
+  void receive_came() { serve(Busy::LeaveWord); }
   /** Where it completes what it takes from that queue; null when it does not, or has ended. */
   std::shared_ptr<CompletionQueue> completions_from(const SharedReceiveQueue* shared) const;
   /** Whether TCP holds up an answer that uses the region; *sent tells how far sending has come. */
@@ -132,22 +132,28 @@ class QueuePair final : public provider::QueuePair,
   DirectTarget direct_target(const Segment& segment) override;
   Verdict on_direct(const Segment& segment) override;
   // InboundHost
-  void inbound_ready() override { pump(abi::kInlineSendBytes); }
+  void inbound_ready() override { pump(abi::kInlineSendBytes, Busy::LeaveWord); }
 
  private:
   static constexpr int kProgress = -2;  // driver_: the progress thread
   static constexpr std::uint64_t kUnit = 1'000'000;
 
+  /**
+   * What to do while another thread drives. Who was told by a level-triggered set waits for that
+   * thread's turn: the set would tell again at once, and the spinning keeps the processor from it.
+   */
+  enum class Busy : std::uint8_t { LeaveWord, Wait };
+
   // queue_pair.cc
   Status check_immediate_post(const provider::WorkRequest& request) const;
 
   // queue_pair_drive.cc
-  void serve();
+  void serve(Busy busy);
   void serve_locked();
   void end_if_hung_up();
   void leave_sets();
   bool return_to_progress();
-  void pump(std::uint64_t budget_bytes);
+  void pump(std::uint64_t budget_bytes, Busy busy);
   void update_interest();
   std::uint32_t interest() const;
   bool replay_parked();

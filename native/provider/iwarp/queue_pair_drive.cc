@@ -19,15 +19,18 @@ namespace rpma::iwarp {
 // ---- Receiving ---------------------------------------------------------------------------------
 
 /** Serves the receive side, or leaves word for the thread that does so now. Any thread. */
-void QueuePair::serve() {
+void QueuePair::serve(Busy busy) {
   serve_requested_.store(true);
-  while (serve_requested_.load() && serve_mutex_.try_lock()) {
-    serve_requested_.store(false);
-    serve_locked();
+  while (serve_requested_.load()) {
+    if (!serve_mutex_.try_lock()) {
+      if (busy == Busy::LeaveWord) break;
+      serve_mutex_.lock();
+    }
+    if (serve_requested_.exchange(false)) serve_locked();
     serve_mutex_.unlock();
   }
   // An answer became ready, or an answer of theirs made room for a request of ours.
-  if (send_due_.exchange(false)) pump(abi::kInlineSendBytes);
+  if (send_due_.exchange(false)) pump(abi::kInlineSendBytes, Busy::LeaveWord);
 }
 
 void QueuePair::serve_locked() {
@@ -150,9 +153,9 @@ void QueuePair::after_receive(Receiver::Outcome outcome) {
 }
 
 void QueuePair::on_ready(std::uint32_t events) {
-  if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 || events == 0) serve();
+  if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 || events == 0) serve(Busy::Wait);
   if ((events & (EPOLLERR | EPOLLHUP)) != 0 && stalled_.load()) end_if_hung_up();
-  pump(abi::kDriveBytes);
+  pump(abi::kDriveBytes, (events & EPOLLOUT) != 0 ? Busy::Wait : Busy::LeaveWord);
 }
 
 /** A hang-up is noticed even while nothing is read. Any thread. */
@@ -185,21 +188,25 @@ void QueuePair::leave_sets() {
 void QueuePair::on_spin() {
   if (driver_.load(std::memory_order_acquire) != kProgress || stalled_.load()) return;
   const std::uint64_t before = receiver_.frames();
-  serve();
+  serve(Busy::LeaveWord);
   if (receiver_.frames() == before) return;
   context_->progress->stay_active();
-  pump(abi::kDriveBytes);
+  pump(abi::kDriveBytes, Busy::LeaveWord);
 }
 
 // ---- Sending -----------------------------------------------------------------------------------
 
 /** Sends what is owed and posted, or leaves word for the thread that sends now. Any thread. */
-void QueuePair::pump(std::uint64_t budget_bytes) {
+void QueuePair::pump(std::uint64_t budget_bytes, Busy busy) {
   send_requested_.store(true);
-  while (send_requested_.load() && send_mutex_.try_lock()) {
-    send_requested_.store(false);
+  while (send_requested_.load()) {
+    if (!send_mutex_.try_lock()) {
+      if (busy == Busy::LeaveWord) break;
+      send_mutex_.lock();
+    }
+    const bool due = send_requested_.exchange(false);
     bool more = false;
-    if (gate_open_.load() && !ending_.load() && !fin_sent_.load() && socket_.open()) {
+    if (due && gate_open_.load() && !ending_.load() && !fin_sent_.load() && socket_.open()) {
       const Transmitter::Outcome outcome = transmitter_.run(socket_.fd(), budget_bytes);
       more = outcome == Transmitter::Outcome::Blocked || outcome == Transmitter::Outcome::Budget;
       if (outcome == Transmitter::Outcome::Failed) {
@@ -225,7 +232,7 @@ void QueuePair::pump(std::uint64_t budget_bytes) {
         end(std::move(reason));
       }
     }
-    if (wants_write_.exchange(more) != more) update_interest();
+    if (due && wants_write_.exchange(more) != more) update_interest();
     send_mutex_.unlock();
   }
   watch_peer();
@@ -326,10 +333,15 @@ bool QueuePair::return_to_progress() {
 
 void QueuePair::drive() {
   if (driver_.load(std::memory_order_acquire) == kProgress) return;
+  if (ending_.load()) {
+    // The end itself is the progress thread's; until it comes to it our set would tell of a FIN.
+    leave_sets();
+    return;
+  }
   last_drive_ns_.store(core::now_ns(), std::memory_order_relaxed);
-  serve();
+  serve(Busy::Wait);
   if (stalled_.load()) end_if_hung_up();
-  pump(abi::kDriveBytes);
+  pump(abi::kDriveBytes, wants_write_.load() ? Busy::Wait : Busy::LeaveWord);
 }
 
 // ---- Is the other side alive? ------------------------------------------------------------------

@@ -118,7 +118,7 @@ void QueuePair::become_established() {
   event.type = abi::ConnectionEvent::Established;
   event.private_data = std::move(established_data_);
   publish(std::move(event));
-  pump(abi::kInlineSendBytes);
+  pump(abi::kInlineSendBytes, Busy::LeaveWord);
 }
 
 void QueuePair::grace_over() {
@@ -317,7 +317,7 @@ void QueuePair::check_close() {
     }
   }
   // Somebody may have wanted to send while we held the lock, and left it to us.
-  if (send_requested_.load()) pump(abi::kInlineSendBytes);
+  if (send_requested_.load()) pump(abi::kInlineSendBytes, Busy::LeaveWord);
 }
 
 void QueuePair::close_expired() {

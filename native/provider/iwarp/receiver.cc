@@ -105,6 +105,7 @@ bool Receiver::fill(int fd, std::uint64_t* received, Outcome* outcome) {
   }
   for (;;) {
     const core::FaultAction fault = RPMA_FAULT_POINT("iwarp.recv");
+    core::apply_delay(fault);
     const std::size_t room = buffer_.size() - end_;
     const ssize_t count =
         fault.fail ? (errno = fault.err, -1) : ::recv(fd, buffer_.get() + end_, room, MSG_DONTWAIT);
