@@ -16,7 +16,7 @@ const retryDelayMs = 5_000;
 const { address, port } = readClientArguments('client <address> <port>');
 await using peer = await Peer.open({ remoteAddress: address });
 
-const connection = await connectPatiently();
+await using connection = await connectPatiently();
 console.log(`Received a message: ${readText(connection.privateData)}`);
 await waitAndDisconnect(connection);
 

@@ -13,6 +13,6 @@ await using peer = await Peer.open({ localAddress: address });
 await using endpoint = await peer.listen(address, port);
 announce(endpoint);
 
-const connection = await acceptOne(endpoint, new TextEncoder().encode('Hello client!\0'));
+await using connection = await acceptOne(endpoint, new TextEncoder().encode('Hello client!\0'));
 console.log(`Received a message: ${readText(connection.privateData)}`);
 await disconnectAndWait(connection);

@@ -16,7 +16,7 @@ const { address, port } = readClientArguments('client <address> <port>');
 await using peer = await Peer.open({ remoteAddress: address });
 await using local = await peer.allocate(messageBytesMax, { usage: MemoryUsage.ReadDestination });
 
-const connection = await peer.connect(address, port);
+await using connection = await peer.connect(address, port);
 const { region: remote } = unpackCommonData(connection.privateData);
 if (remote.sizeBytes > messageBytesMax) {
   throw new Error(`the server's region is too large: ${remote.sizeBytes} bytes`);

@@ -18,5 +18,5 @@ region.bytes.set(message);
 await using endpoint = await peer.listen(address, port);
 announce(endpoint);
 
-const connection = await acceptOne(endpoint, packCommonData(0, region.toDescriptor()));
+await using connection = await acceptOne(endpoint, packCommonData(0, region.toDescriptor()));
 await waitAndDisconnect(connection);

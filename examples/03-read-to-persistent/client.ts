@@ -41,7 +41,7 @@ if (file === null) initialiseHello(hello);
 console.log(`Next value: ${helloText(hello)}`);
 
 const privateData = packCommonData(helloOffset + helloTextOffset, source.toDescriptor());
-const connection = await peer.connect(address, port, { privateData });
+await using connection = await peer.connect(address, port, { privateData });
 await waitAndDisconnect(connection);
 
 translateHello(hello);

@@ -33,7 +33,7 @@ announce(endpoint);
 
 const text = local.view(localOffset, helloTextBytes);
 if (text[0] !== 0) console.log(`Old value: ${readText(text)}`);
-const connection = await acceptOne(endpoint);
+await using connection = await acceptOne(endpoint);
 const { dataOffset: remoteOffset, region: remote } = unpackCommonData(connection.privateData);
 connection.postRead({ local, localOffset, remote, remoteOffset, length: helloTextBytes });
 

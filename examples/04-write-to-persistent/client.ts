@@ -43,7 +43,7 @@ const hello = source.view(helloOffset, helloBytes);
 if (file === null) initialiseHello(hello);
 console.log(`Next value: ${helloText(hello)}`);
 
-const connection = await peer.connect(address, port);
+await using connection = await peer.connect(address, port);
 const { dataOffset, region: remote } = unpackCommonData(connection.privateData);
 if (remote.sizeBytes - dataOffset < helloTextBytes) {
   throw new Error(`the server's region is too small: ${remote.sizeBytes - dataOffset} bytes`);

@@ -33,6 +33,9 @@ announce(endpoint);
 
 const text = region.view(dataOffset, helloTextBytes);
 if (text[0] !== 0) console.log(`Old value: ${readText(text)}`);
-const connection = await acceptOne(endpoint, packCommonData(dataOffset, region.toDescriptor()));
+await using connection = await acceptOne(
+  endpoint,
+  packCommonData(dataOffset, region.toDescriptor()),
+);
 await waitAndDisconnect(connection);
 console.log(`New value: ${readText(text)}`);

@@ -43,6 +43,6 @@ announce(endpoint);
 const text = region.view(dataOffset, helloTextBytes);
 if (text[0] !== 0) console.log(`Old value: ${readText(text)}`);
 const privateData = packCommonData(dataOffset, region.toDescriptor(), config.toDescriptor());
-const connection = await acceptOne(endpoint, privateData);
+await using connection = await acceptOne(endpoint, privateData);
 await waitAndDisconnect(connection);
 console.log(`New value: ${readText(text)}`);

@@ -22,5 +22,5 @@ writeName(region.bytes, name);
 console.log(`My name is: ${name}`);
 
 const privateData = packCommonData(0, region.toDescriptor());
-const connection = await peer.connect(address, port, { privateData });
+await using connection = await peer.connect(address, port, { privateData });
 await waitAndDisconnect(connection);

@@ -25,7 +25,7 @@ await using local = await peer.allocate(Math.max(usedBytes, ...words.map((word) 
   usage: MemoryUsage.ReadDestination | MemoryUsage.WriteSource,
 });
 
-const connection = await peer.connect(address, port);
+await using connection = await peer.connect(address, port);
 const { dataOffset: usedOffset, region: remote } = unpackCommonData(connection.privateData);
 // The C server grants persistent flushes but sends no peer configuration, so the client vouches for
 // it, as the C client does. A server of this package needs no such trust: it persists the range.

@@ -43,6 +43,9 @@ if (file === null) initialiseLog(region.view(usedOffset, dataBytes));
 await using endpoint = await peer.listen(address, port);
 announce(endpoint);
 
-const connection = await acceptOne(endpoint, packCommonData(usedOffset, region.toDescriptor()));
+await using connection = await acceptOne(
+  endpoint,
+  packCommonData(usedOffset, region.toDescriptor()),
+);
 await waitAndDisconnect(connection);
 for (const word of wordsOf(region.bytes)) console.log(word);

@@ -24,7 +24,7 @@ announce(endpoint);
 
 const request = await nextRequest(endpoint);
 request.postReceive(receive); // before accepting, so that the first message finds it
-const connection = await request.accept().whenEstablished();
+await using connection = await request.accept().whenEstablished();
 
 await completions(1); // the first receive
 for (let value = words[0] ?? 0n; value !== endOfMessages; value = words[0] ?? 0n) {

@@ -50,7 +50,7 @@ if (text[0] !== 0) console.log(`Old value: ${readText(text)}`);
 const request = await nextRequest(endpoint);
 request.postReceive({ local: messages, localOffset: receiveOffset, length: messageBytesMax });
 const privateData = packCommonData(dataOffset, region.toDescriptor());
-const connection = await request.accept({ privateData }).whenEstablished();
+await using connection = await request.accept({ privateData }).whenEstablished();
 
 const { length: requestBytes } = await completions.received(connection);
 const asked = flushRequest.unpack(messages.view(receiveOffset, requestBytes));

@@ -21,7 +21,7 @@ await using peer = await Peer.open({ remoteAddress: address });
 await using memory = await peer.allocate(messageBytes, { usage: MemoryUsage.Send });
 const privateData = new Uint8Array(4);
 new DataView(privateData.buffer).setUint32(0, immediate, true);
-const connection = await peer.connect(address, port, { privateData });
+await using connection = await peer.connect(address, port, { privateData });
 
 if (word === undefined) {
   console.log(`Sending immediate data '${immediate}'`);

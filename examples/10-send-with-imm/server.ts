@@ -21,7 +21,7 @@ announce(endpoint);
 const request = await nextRequest(endpoint);
 const expected = announcedValue(request.privateData);
 request.postReceive({ local: memory, length: messageBytes }); // before accepting
-const connection = await request.accept().whenEstablished();
+await using connection = await request.accept().whenEstablished();
 
 const { operation, immediate, length } = await nextCompletion(connection);
 if (operation !== 'receive') throw new Error(`completed ${operation}, not receive`);

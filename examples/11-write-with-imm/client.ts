@@ -22,7 +22,7 @@ await using peer = await Peer.open({ remoteAddress: address });
 await using source = await peer.allocate(writtenBytes, { usage: MemoryUsage.WriteSource });
 new DataView(source.bytes.buffer, source.bytes.byteOffset).setUint32(0, immediate, true);
 
-const connection = await peer.connect(address, port);
+await using connection = await peer.connect(address, port);
 const { dataOffset, region: remote } = unpackCommonData(connection.privateData);
 console.log(`Writing value '${immediate}' with immediate data '${immediate}'`);
 connection.postWrite({

@@ -23,7 +23,7 @@ const request = await nextRequest(endpoint);
 // The write takes this receive and puts nothing into its memory, so one byte is plenty.
 request.postReceive({ local: inbox, length: 1 });
 const privateData = packCommonData(0, region.toDescriptor());
-const connection = await request.accept({ privateData }).whenEstablished();
+await using connection = await request.accept({ privateData }).whenEstablished();
 
 const { operation, immediate } = await nextCompletion(connection);
 if (operation !== 'receive-write') throw new Error(`completed ${operation}, not receive-write`);

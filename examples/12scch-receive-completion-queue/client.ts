@@ -30,7 +30,7 @@ await using outbox = await peer.allocate(messageBytes, { usage: MemoryUsage.Send
 const numberIn = new DataView(inbox.bytes.buffer, inbox.bytes.byteOffset, messageBytes);
 const numberOut = new DataView(outbox.bytes.buffer, outbox.bytes.byteOffset, messageBytes);
 
-const connection = await peer.connect(address, port, { connection: completions.options });
+await using connection = await peer.connect(address, port, { connection: completions.options });
 for (let exchange = 0; exchange < exchanges; exchange++) {
   // The receive is posted before the send that provokes the answer.
   connection.postReceive({ local: inbox, length: messageBytes });

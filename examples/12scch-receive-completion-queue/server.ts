@@ -26,7 +26,7 @@ announce(endpoint);
 
 const request = await nextRequest(endpoint);
 request.postReceive({ local: inbox, length: messageBytes }); // so that the first message finds it
-const connection = await request.accept().whenEstablished();
+await using connection = await request.accept().whenEstablished();
 for (;;) {
   const { length } = await completions.received(connection);
   if (length !== messageBytes) throw new Error(`received ${length} bytes, not ${messageBytes}`);

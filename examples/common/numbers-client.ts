@@ -34,7 +34,7 @@ export async function runNumbersClient(
   const words = new BigUint64Array(memory.bytes.buffer, memory.bytes.byteOffset, 2); // in, out
   const send = { local: memory, localOffset: messageBytes, length: messageBytes };
 
-  const connection = await peer.connect(address, port);
+  await using connection = await peer.connect(address, port);
   for (let exchange = 0; exchange < exchanges; exchange++) {
     // The receive is posted before the send that provokes the answer.
     const answer = connection.receive({ local: memory, localOffset: 0, length: messageBytes });

@@ -46,7 +46,7 @@ async function writeAndKill(
 
   await using peer = await Peer.open({ provider: 'iwarp', remoteAddress: address });
   await using local = await peer.allocate(lanes * recordBytes, { usage: MemoryUsage.WriteSource });
-  const connection = await peer.connect(address, port, {
+  await using connection = await peer.connect(address, port, {
     connection: { sendQueueSize: 4 * lanes },
   });
   const remote = RemoteRegion.fromDescriptor(connection.privateData);
