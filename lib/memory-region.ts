@@ -110,6 +110,7 @@ export class MemoryRegion implements AsyncDisposable {
    * The memory itself, the same object each time. Of length 0 once closed.
    *
    * @throws ERR_RPMA_OUT_OF_RANGE larger than one ArrayBuffer (4 GiB on Node 20): use view()
+   * @throws ERR_RPMA_NO_MEMORY the engine made no ArrayBuffer for it
    * @throws ERR_RPMA_NOT_SUPPORTED the region is over a file that was mapped readOnly
    * @remarks Thread safety: per object, on the thread that made it.
    * @see librpma: `rpma_mr_get_ptr`
@@ -137,6 +138,7 @@ export class MemoryRegion implements AsyncDisposable {
    * @returns the window
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
    * @throws ERR_RPMA_OUT_OF_RANGE beyond the region, or longer than one ArrayBuffer
+   * @throws ERR_RPMA_NO_MEMORY the engine made no ArrayBuffer for it
    * @throws ERR_RPMA_NOT_SUPPORTED the region is over a file that was mapped readOnly
    * @throws ERR_RPMA_CLOSED the region is closed
    * @remarks Thread safety: per object, on the thread that made it.

@@ -147,6 +147,7 @@ export class PmemFile implements AsyncDisposable {
    * The memory itself, the same object each time. Of length 0 once unmapped.
    *
    * @throws ERR_RPMA_OUT_OF_RANGE larger than one ArrayBuffer (4 GiB on Node 20): use view()
+   * @throws ERR_RPMA_NO_MEMORY the engine made no ArrayBuffer for it
    * @throws ERR_RPMA_NOT_SUPPORTED the file was mapped readOnly
    * @remarks Thread safety: per object, on the thread that made it. A file that others truncate
    * makes touching what is missing fatal to the process.
@@ -173,6 +174,7 @@ export class PmemFile implements AsyncDisposable {
    * @returns the window
    * @throws ERR_RPMA_INVALID_ARG_TYPE offset or length is no number
    * @throws ERR_RPMA_OUT_OF_RANGE beyond the mapping, or longer than one ArrayBuffer
+   * @throws ERR_RPMA_NO_MEMORY the engine made no ArrayBuffer for it
    * @throws ERR_RPMA_NOT_SUPPORTED the file was mapped readOnly
    * @throws ERR_RPMA_CLOSED the file is unmapped
    * @remarks Thread safety: per object, on the thread that made it.

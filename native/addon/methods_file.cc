@@ -228,7 +228,9 @@ napi_value make_file_view(Environment& environment, FileObject& file, std::uint6
   }
   napi_value view = file.views.window(env, file.mapping, offset, length);
   if (view != nullptr) return view;
-  return make_number(env, environment.fail(abi::Code::Limit, "longer than an ArrayBuffer may be"));
+  // What is longer than an ArrayBuffer may be was refused before.
+  return make_number(
+      env, environment.fail(abi::Code::NoMemory, "the engine made no ArrayBuffer for this window"));
 }
 
 std::span<const Method> file_methods() { return kMethods; }

@@ -165,7 +165,9 @@ napi_value region_view(napi_env env, napi_callback_info info) {
   }
   napi_value view = region->views.window(env, mapping, begin, length);
   if (view != nullptr) return view;
-  return make_number(env, environment.fail(abi::Code::Limit, "longer than an ArrayBuffer may be"));
+  // What is longer than an ArrayBuffer may be was refused before.
+  return make_number(
+      env, environment.fail(abi::Code::NoMemory, "the engine made no ArrayBuffer for this window"));
 }
 
 napi_value region_in_flight(napi_env env, napi_callback_info info) {

@@ -20,7 +20,7 @@ namespace rpma::addon {
 
 class ViewSet {
  public:
-  /** Null when the engine refuses it (longer than an ArrayBuffer may be). */
+  /** Null when the engine refuses it. */
   napi_value window(napi_env env, const std::shared_ptr<memory::Mapping>& mapping,
                     std::uint64_t offset, std::uint64_t length);
   /** JavaScript keeps the objects, with length 0. */

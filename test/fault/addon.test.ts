@@ -84,7 +84,7 @@ conform('a refusal to the addon', ({ it }) => {
     const region = await peer.allocate(4096, { usage: MemoryUsage.ReadSource });
     for (const [offset, point] of ['addon.external-arraybuffer', 'addon.reference'].entries()) {
       failNext(world.test, point);
-      assert.throws(() => region.view(offset, 64), withCode('LIMIT'));
+      assert.throws(() => region.view(offset, 64), withCode('NO_MEMORY'));
       assert.equal(region.view(offset, 64).length, 64);
     }
   });
