@@ -5,8 +5,8 @@
 // the declarations, one file each.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { SetupError } from '../setup/errors.mjs';
+import { runEsbuild } from '../setup/esbuild.mjs';
 import { hashFiles, listFiles, root } from '../setup/files.mjs';
 import { capture } from '../setup/processes.mjs';
 import { whenStale } from '../setup/steps.mjs';
@@ -20,42 +20,29 @@ export function entryFiles() {
   return [...entries, ...Object.values(bin)].map((file) => path.posix.normalize(file));
 }
 
-async function bundle() {
-  const { build } = await import(
-    pathToFileURL(path.join(root, 'node_modules/esbuild/lib/main.js')).href
-  );
-  const sources = entryFiles().map((file) =>
-    file.replace(/^dist\//, 'lib/').replace(/\.js$/, '.ts'),
-  );
-  try {
-    await build({
-      absWorkingDir: root,
-      entryPoints: sources,
-      outdir: 'dist',
-      outbase: 'lib',
-      chunkNames: 'chunks/[name]-[hash]',
-      bundle: true,
-      splitting: true,
-      packages: 'external',
-      keepNames: true,
-      legalComments: 'none',
-      format: 'esm',
-      platform: 'node',
-      target: 'node20.19',
-      sourcemap: true,
-      sourcesContent: false, // the package holds lib/
-      logLevel: 'silent',
-    });
-  } catch (error) {
-    throw new SetupError(`esbuild failed: ${error.message}`);
-  }
+function bundle() {
+  return runEsbuild({
+    entryPoints: entryFiles().map((file) =>
+      file.replace(/^dist\//, 'lib/').replace(/\.js$/, '.ts'),
+    ),
+    outdir: 'dist',
+    outbase: 'lib',
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    keepNames: true,
+    legalComments: 'none',
+    sourcesContent: false, // the package holds lib/
+  });
 }
 
 export async function buildDist() {
   const inputs = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const builders = ['scripts/package/dist.mjs', 'scripts/setup/esbuild.mjs'];
   const step = {
     name: 'dist',
-    hash: hashFiles([...inputs, 'scripts/package/dist.mjs', ...listFiles('lib')]),
+    hash: hashFiles([...inputs, ...builders, ...listFiles('lib')]),
     present: entryFiles().every((file) => existsSync(path.join(root, file))),
     description: 'building dist/',
   };

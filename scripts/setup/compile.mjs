@@ -6,8 +6,7 @@
 // is a self-reference of that package, so both run against the sources just compiled.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { SetupError } from './errors.mjs';
+import { runEsbuild } from './esbuild.mjs';
 import { hashFiles, jsDirectory, listFiles, root, writeIfChanged } from './files.mjs';
 import { whenStale } from './steps.mjs';
 
@@ -45,28 +44,12 @@ function writePackageFile() {
 }
 
 async function compile(inputs) {
-  const { build, formatMessages } = await import(
-    pathToFileURL(path.join(root, 'node_modules/esbuild/lib/main.js')).href
-  );
-  try {
-    await build({
-      absWorkingDir: root,
-      entryPoints: inputs.filter(isTypeScript),
-      outdir: jsDirectory,
-      outbase: root,
-      bundle: false,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20.19',
-      sourcemap: true,
-      logLevel: 'silent',
-    });
-  } catch (error) {
-    const lines = await formatMessages(error.errors ?? [{ text: String(error) }], {
-      kind: 'error',
-    });
-    throw new SetupError(`esbuild failed:\n${lines.join('')}`);
-  }
+  await runEsbuild({
+    entryPoints: inputs.filter(isTypeScript),
+    outdir: jsDirectory,
+    outbase: root,
+    bundle: false,
+  });
   for (const file of inputs.filter((name) => !isTypeScript(name))) {
     const target = path.join(jsDirectory, file);
     mkdirSync(path.dirname(target), { recursive: true });
