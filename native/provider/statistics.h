@@ -98,6 +98,9 @@ class ConnectionCounts {
     std::atomic<std::uint64_t>& value = values_[static_cast<std::size_t>(what)];
     value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
   }
+  [[nodiscard]] std::uint64_t get(Statistic what) const {
+    return values_[static_cast<std::size_t>(what)].load(std::memory_order_relaxed);
+  }
   void add_to(Statistics& sum) const {
     for (std::size_t i = 0; i < kStatistics; ++i) {
       sum[i] += values_[i].load(std::memory_order_relaxed);

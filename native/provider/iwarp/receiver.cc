@@ -47,11 +47,6 @@ Receiver::Outcome Receiver::run(int fd, std::uint32_t frames, std::uint64_t byte
   return outcome;
 }
 
-void Receiver::count_frame() {
-  frames_.fetch_add(1, std::memory_order_relaxed);
-  counts_.add(provider::Statistic::FramesReceived);
-}
-
 Receiver::Outcome Receiver::work(int fd, std::uint32_t frames, std::uint64_t bytes,
                                  std::uint64_t& received) {
   std::uint32_t taken = 0;
@@ -151,7 +146,7 @@ Receiver::Step Receiver::next_frame() {
   const Verdict verdict = sink_.on_frame(front_, fpdu);
   if (verdict.kind == Verdict::Kind::Fail) return fail(verdict.cause);
   if (verdict.kind == Verdict::Kind::Stall) return Step::Stalled;
-  count_frame();
+  counts_.add(provider::Statistic::FramesReceived);
   admitted_ = false;
   drop_front(total);
   return Step::Taken;
@@ -239,7 +234,7 @@ Receiver::Step Receiver::receive_direct(int fd, std::uint64_t* received) {
   drop_front(trailer);
   direct_ = false;
   admitted_ = false;
-  count_frame();
+  counts_.add(provider::Statistic::FramesReceived);
   const Verdict verdict = sink_.on_direct(front_);
   return verdict.kind == Verdict::Kind::Fail ? fail(verdict.cause) : Step::Taken;
 }

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -82,7 +81,9 @@ class Receiver {
   [[nodiscard]] bool has_frame() const;
   [[nodiscard]] bool passed_any() const { return frames() > 0; }
   /** Frames taken so far; any thread. */
-  [[nodiscard]] std::uint64_t frames() const { return frames_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t frames() const {
+    return counts_.get(provider::Statistic::FramesReceived);
+  }
   /** The connection has ended: staging is for others. */
   void release() {
     buffer_.give_back();
@@ -99,7 +100,6 @@ class Receiver {
 
   enum class Step : std::uint8_t { Taken, NeedMore, Stalled, Failed };
   Outcome work(int fd, std::uint32_t frames, std::uint64_t bytes, std::uint64_t& received);
-  void count_frame();
   Step next_frame();
   bool admit();
   Step fail(Cause cause);
@@ -131,7 +131,6 @@ class Receiver {
   std::size_t direct_done_ = 0;
   bool short_read_ = false;
   bool fin_ = false;
-  std::atomic<std::uint64_t> frames_{0};
   Cause cause_ = Cause::kNone;
   int error_ = 0;
 };

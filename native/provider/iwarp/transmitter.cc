@@ -88,7 +88,6 @@ Transmitter::Outcome Transmitter::run(int fd, std::uint64_t budget_bytes) {
       return Outcome::Failed;
     }
     sent += static_cast<std::uint64_t>(written);
-    bytes_sent_.fetch_add(static_cast<std::uint64_t>(written), std::memory_order_relaxed);
     counts_.add(provider::Statistic::BytesSent, static_cast<std::uint64_t>(written));
     consume(static_cast<std::size_t>(written));
     if (failure_.answer) return Outcome::Failed;

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -55,7 +54,7 @@ class Transmitter {
   [[nodiscard]] const Failure& failure() const { return failure_; }
   /** Bytes that TCP took so far; any thread. */
   [[nodiscard]] std::uint64_t bytes_sent() const {
-    return bytes_sent_.load(std::memory_order_relaxed);
+    return counts_.get(provider::Statistic::BytesSent);
   }
   /** Nothing built is unsent and no message is half built. */
   [[nodiscard]] bool idle() const { return count_ == 0 && current_.kind == Kind::None; }
@@ -139,7 +138,6 @@ class Transmitter {
   std::size_t sent_ = 0;      // bytes of the first frame that TCP has
   BufferPool::Buffer stage_;  // copies of payload under CRC; null while nothing is unsent
   std::size_t staged_ = 0;
-  std::atomic<std::uint64_t> bytes_sent_{0};
   Message current_;
   Failure failure_;
 };
